@@ -1,0 +1,263 @@
+"""The composition root: everything is made here, and runs in one task group."""
+
+from __future__ import annotations
+
+import signal
+import uuid
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+import anyio.abc
+import structlog
+
+from bridge import __version__, events, radios
+from bridge.attempt import State, Step
+from bridge.bell import Bell
+from bridge.ble.radio import Radio
+from bridge.clock import Clock, SystemClock
+from bridge.config import Config
+from bridge.dispatcher import Dispatcher
+from bridge.errors import Code, StorageUnavailable
+from bridge.journal import Journal, open_journal
+from bridge.lock import Lock
+from bridge.locks import configured
+from bridge.model import Attempt, Ending, Event
+from bridge.mqtt.door import Announcer, Door
+from bridge.mqtt.homeassistant import Discovery, discoveries
+from bridge.mqtt.inbox import Inbox
+from bridge.mqtt.session import Session
+from bridge.mqtt.settings import mqtt_settings
+from bridge.mqtt.topics import Topics
+from bridge.outbox import Outbox
+from bridge.policy import Rules
+from bridge.questions import Questions
+from bridge.refusals import Refusals
+from bridge.sdnotify import notify
+from bridge.sessions import Sessions
+from bridge.states import States
+from bridge.wire import text
+from bridge.wire.seam import Identity
+from bridge.worker import Worker
+from drivers.virtual.lock import VirtualLock
+
+log = structlog.get_logger()
+
+JOURNAL_FILE = "journal.db"
+STOP_GRACE = 20.0
+"""Seconds in which attempts past their commit point may come to their outcome once the bridge is told to stop."""
+FIRST_CONNECTION = 1.0
+"""Seconds for which readiness waits for the broker; one that is away does not keep the bridge from being ready."""
+FAREWELL = 3.0
+"""Seconds in which the last events may reach the broker."""
+PRUNE_PAUSE = 3600.0
+"""Seconds between the journal's clean-ups."""
+
+
+async def serve(config: Config) -> None:
+    """Run the bridge until SIGTERM or SIGINT.
+
+    Raises:
+        StorageUnavailable: the journal cannot be used.
+        ConfigError: a file that the configuration names cannot be used.
+    """
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async with running(config):
+            notify("READY=1")
+            await anext(signals)
+            notify("STOPPING=1")
+
+
+@asynccontextmanager
+async def running(config: Config) -> AsyncGenerator[Bridge]:
+    """Run a bridge for as long as the context is open; leaving it lets what is under way end.
+
+    Entered once commands can come, or the broker is found to be away.
+
+    Raises:
+        StorageUnavailable: the journal cannot be used.
+        ConfigError: a file that the configuration names cannot be used.
+    """
+    clock = SystemClock(config.bridge.trust_clock)
+    bell = Bell()
+    journal = await open_journal(config.bridge.state_dir / JOURNAL_FILE, clock, bell)
+    try:
+        bridge = await Bridge.make(config, journal, clock, bell)
+        async with anyio.create_task_group() as group:
+            await group.start(bridge.run)
+            with anyio.move_on_after(FIRST_CONNECTION):
+                await bridge.door.opened.wait()
+            log.info("ready", version=__version__, locks=len(bridge.workers))
+            yield bridge
+            await bridge.stop()
+            group.cancel_scope.cancel()
+    finally:
+        await journal.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Bridge:
+    """Everything, put together."""
+
+    journal: Journal
+    clock: Clock
+    identity: Identity
+    radio: Radio
+    workers: Mapping[str, Worker]
+    dispatcher: Dispatcher
+    questions: Questions
+    outbox: Outbox
+    session: Session
+    door: Door
+    twins: Mapping[str, VirtualLock]
+    """The virtual locks of this process, by the lock's id."""
+
+    @classmethod
+    async def make(cls, config: Config, journal: Journal, clock: Clock, bell: Bell) -> Bridge:
+        """Put the bridge together; nothing runs yet.
+
+        Raises:
+            StorageUnavailable: the journal cannot be written.
+            ConfigError: a file that the configuration names cannot be used.
+        """
+        identity = await _identity(config, journal)
+        virtual = radios.virtual_locks(config)
+        radio = radios.make(config, clock, {twin.address: twin for twin, _ in virtual.values()})
+        locks = configured(config, {lock_id: key for lock_id, (_, key) in virtual.items()})
+        states = States(clock, bell)
+        for lock in locks:
+            states.add(lock.id, lock.name, lock.driver.name)
+
+        def tell(attempt: Attempt) -> list[Event]:
+            return events.of_attempt(attempt, identity)
+
+        workers = {
+            lock.id: Worker(
+                lock, sessions=Sessions(lock, radio, states), journal=journal, states=states, clock=clock, tell=tell
+            )
+            for lock in locks
+        }
+        dispatcher = Dispatcher(
+            workers,
+            journal=journal,
+            refusals=Refusals(journal, clock, identity),
+            radio=radio,
+            clock=clock,
+            rules=_rules(config),
+            memory=2.0 * config.commands.max_ttl,
+        )
+        questions = Questions(
+            locks,
+            journal=journal,
+            states=states,
+            identity=identity,
+            timezone=config.bridge.timezone,
+            begun_at=await journal.fact("begun_at", text.milliseconds(clock.wall())),
+        )
+        outbox = Outbox(journal, states, bell)
+        announced = config.homeassistant.prefix if config.homeassistant.discovery else None
+        topics = Topics(f"{config.mqtt.prefix}/{config.bridge.id}", config.mqtt.response_prefixes, announced)
+        announcer = Announcer(clock)
+        door = Door(
+            topics=topics,
+            inbox=Inbox(topics, dispatcher, clock, fresh=journal.fresh),
+            questions=questions,
+            outbox=outbox,
+            announcer=announcer,
+            clock=clock,
+            discoveries=_discoveries(config, topics, locks),
+            barrier_limit=config.commands.max_ttl,
+        )
+        session = Session(mqtt_settings(config, announcer.will(topics)))
+        twins = {lock_id: twin.lock for lock_id, (twin, _) in virtual.items()}
+        return cls(journal, clock, identity, radio, workers, dispatcher, questions, outbox, session, door, twins)
+
+    async def run(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Run; started once the radio is up and every attempt of an earlier life is in hand."""
+        async with anyio.create_task_group() as group:
+            await group.start(self.radio.run)
+            await self._take_up()
+            for worker in self.workers.values():
+                group.start_soon(worker.run)
+            await group.start(self.session.run, self.door.serve)
+            group.start_soon(self._keep_tidy)
+            group.start_soon(self._let_go)
+            task_status.started()
+
+    async def stop(self) -> None:
+        """Take no more commands, let what is under way end, and tell it."""
+        log.info("stopping")
+        self.dispatcher.stop()
+        for worker in self.workers.values():
+            worker.stop()
+        await self._wind_up()
+        with anyio.move_on_after(FAREWELL):
+            await self.outbox.caught_up()
+
+    async def _let_go(self) -> None:
+        """Once the bridge ends, for whatever reason, give attempts past their commit point some time and no more."""
+        try:
+            await anyio.sleep_forever()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._wind_up()
+
+    async def _wind_up(self) -> None:
+        with anyio.move_on_after(STOP_GRACE):
+            for worker in self.workers.values():
+                await worker.stopped.wait()
+        for worker in self.workers.values():
+            worker.abandon()
+
+    async def _take_up(self) -> None:
+        """Give each attempt of an earlier life to its worker; end those whose lock is no longer configured."""
+        if self.journal.set_aside is not None:
+            await self._tell_loss(self.journal.set_aside)
+        for attempt in await self.journal.open_attempts():
+            worker = self.workers.get(attempt.lock_id)
+            if worker is not None:
+                worker.enqueue(attempt)
+            else:
+                ending = _orphaned(attempt)
+                await self.journal.end(attempt, ending, lambda ended: events.of_attempt(ended, self.identity))
+
+    async def _tell_loss(self, set_aside: Path) -> None:
+        """Tell of a damaged journal, once, even if the start that found it came to nothing."""
+        details = {"message": "The journal was damaged; what it held is not remembered.", "epoch": self.journal.epoch}
+        event = events.of_bridge("bridge.journal_reset", self.identity, self.clock.wall(), details)
+        if await self.journal.tell_once(f"loss told: {set_aside.name}", [event]):
+            log.error("journal was damaged and begun anew", set_aside=str(set_aside))
+
+    async def _keep_tidy(self) -> None:
+        while True:
+            try:
+                await self.journal.prune()
+            except StorageUnavailable as error:
+                log.warning("journal not tidied", reason=str(error))
+            await anyio.sleep(PRUNE_PAUSE)
+
+
+def _orphaned(attempt: Attempt) -> Ending:
+    message = "The lock was taken out of the configuration before the action ended."
+    if attempt.state is State.COMMITTED:
+        return Ending(Step.LOSE, code=Code.OUTCOME_UNKNOWN, message=message)
+    return Ending(Step.FAIL, code=Code.LOCK_NOT_FOUND, message=message)
+
+
+async def _identity(config: Config, journal: Journal) -> Identity:
+    workspace = config.bridge.workspace_id or uuid.UUID(await journal.fact("workspace_id", str(uuid.uuid4())))
+    account = config.bridge.connected_account_id or uuid.uuid5(workspace, config.bridge.id)
+    return Identity(workspace, account, config.bridge.id)
+
+
+def _rules(config: Config) -> Rules:
+    commands = config.commands
+    return Rules(commands.ttl, commands.require_expiry, commands.rate_limit, commands.queue_limit)
+
+
+def _discoveries(config: Config, topics: Topics, locks: list[Lock]) -> list[Discovery]:
+    if not config.homeassistant.discovery:
+        return []
+    return discoveries(config.homeassistant.prefix, config.bridge.id, topics, locks)

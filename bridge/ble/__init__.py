@@ -1,0 +1,1 @@
+"""The radio: what finds locks and connects to them."""

@@ -1,0 +1,102 @@
+"""What bleak and D-Bus report, mapped once to what it means for a lock, as sentences fit for an event."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+from bleak.exc import (
+    BleakBluetoothNotAvailableError,
+    BleakCharacteristicNotFoundError,
+    BleakDBusError,
+    BleakDeviceNotFoundError,
+    BleakError,
+    BleakGATTProtocolError,
+)
+
+from bridge.ble.radio import RadioDown, Unreachable
+from drivers.base import LinkLost
+
+_NOT_RUNNING = "The Bluetooth service of this machine (bluetoothd) is not running."
+_NOT_ANSWERING = "The Bluetooth service of this machine (bluetoothd) does not answer."
+
+_RADIO = MappingProxyType(
+    {
+        "org.bluez.Error.NotReady": "The Bluetooth adapter is powered off.",
+        "org.freedesktop.DBus.Error.AccessDenied": "The bridge's user may not talk to bluetoothd (D-Bus policy).",
+        "org.freedesktop.DBus.Error.Disconnected": "The connection to D-Bus was lost.",
+        "org.freedesktop.DBus.Error.NameHasNoOwner": _NOT_RUNNING,
+        "org.freedesktop.DBus.Error.NoReply": _NOT_ANSWERING,
+        "org.freedesktop.DBus.Error.ServiceUnknown": _NOT_RUNNING,
+        "org.freedesktop.DBus.Error.Spawn.ChildExited": _NOT_RUNNING,
+        "org.freedesktop.DBus.Error.TimedOut": _NOT_ANSWERING,
+        "org.freedesktop.DBus.Error.Timeout": _NOT_ANSWERING,
+    }
+)
+"""D-Bus errors that tell of the radio, whatever was asked."""
+
+_CONNECT = MappingProxyType(
+    {
+        "org.bluez.Error.AlreadyConnected": "Another program on this machine is connected to the lock.",
+        "org.bluez.Error.InProgress": "BlueZ is still busy with an earlier connection to the lock.",
+        "org.freedesktop.DBus.Error.UnknownObject": "The lock has not been heard for too long to connect to it.",
+    }
+)
+"""D-Bus errors that tell of the lock that was to be connected to."""
+
+
+def while_scanning(error: Exception) -> RadioDown:
+    """Tell why scanning, or asking for an adapter, failed."""
+    if radio := _of_radio(error):
+        return radio
+    if isinstance(error, TimeoutError):
+        return RadioDown(_NOT_ANSWERING)
+    return RadioDown(f"Scanning failed: {_words(error)}.")
+
+
+def while_connecting(error: Exception, within: float) -> RadioDown | Unreachable:
+    """Tell why a connection did not come about in `within` seconds."""
+    if isinstance(error, TimeoutError):
+        return Unreachable(
+            f"The lock did not answer within {within:.0f} s:"
+            " out of range, without power, or held by another central (a phone)."
+        )
+    if radio := _of_radio(error):
+        return radio
+    if isinstance(error, BleakDeviceNotFoundError):
+        return Unreachable(_CONNECT["org.freedesktop.DBus.Error.UnknownObject"])
+    if isinstance(error, BleakDBusError) and error.dbus_error in _CONNECT:
+        return Unreachable(_CONNECT[error.dbus_error])
+    return Unreachable(f"The connection to the lock failed: {_words(error)}.")
+
+
+def while_connected(error: Exception, *, lost: bool) -> LinkLost:
+    """Tell why a read, a write or a subscription failed; `lost` if the connection was seen to end."""
+    if isinstance(error, BleakGATTProtocolError):
+        return LinkLost(f"The lock refused the exchange (ATT error 0x{int(error.code):02x}).")
+    if isinstance(error, BleakCharacteristicNotFoundError):
+        return LinkLost(f"The connected device does not offer the characteristic {error.char_specifier}.")
+    if lost:
+        return LinkLost()
+    if isinstance(error, TimeoutError):
+        return LinkLost("The lock fell silent on an open connection.")
+    return LinkLost(f"The connection to the lock failed: {_words(error)}.")
+
+
+def _of_radio(error: Exception) -> RadioDown | None:
+    match error:
+        case BleakBluetoothNotAvailableError():
+            return RadioDown(str(error.args[0]))
+        case BleakDBusError() if error.dbus_error in _RADIO:
+            return RadioDown(_RADIO[error.dbus_error])
+        case EOFError() | ConnectionError() | FileNotFoundError() | PermissionError():
+            return RadioDown("D-Bus cannot be reached.")
+        case _:
+            return None
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, BleakDBusError):
+        return error.dbus_error_details or error.dbus_error
+    if isinstance(error, BleakError) and error.args:
+        return str(error.args[0]).rstrip(".")
+    return type(error).__name__

@@ -1,0 +1,34 @@
+"""Where the command line begins and ends."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from bridge.cli.app import app
+from bridge.cli.boundary import Exit, fail, leaves, told
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line.
+
+    Args:
+        arguments: without the program's name; by default those of the process.
+
+    Raises:
+        SystemExit: always, with one of `Exit`.
+    """
+    try:
+        app(arguments, prog_name="lock-bridge")
+    except Exception as error:
+        if any(isinstance(leaf, BrokenPipeError) for leaf in leaves(error)):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads on; exit without a word
+            sys.exit(Exit.FAILED)
+        message, code = told(error)
+        if code is None:
+            raise
+        fail(message)
+        sys.exit(code)
+    sys.exit(Exit.DONE)

@@ -1,0 +1,144 @@
+"""What a valid configuration needs of this machine, and what in it is unsafe."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import stat
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from bridge import catalog
+from bridge.config import DEFAULT_FILE, Config
+from bridge.config.mistakes import ConfigError, Mistake
+from bridge.credentials import CredentialError, CredentialMissing, Credentials
+from bridge.mqtt.settings import mqtt_settings
+
+
+def check(config: Config) -> list[Mistake]:
+    """Return what keeps the bridge from running with this configuration, here and as this user. Changes nothing."""
+    return [*_state_dir(config), *_broker_files(config), *_keys(config)]
+
+
+def warnings(config: Config) -> list[Mistake]:
+    """Return what works but is unsafe or surprising."""
+    return [*_broker_warnings(config), *_command_warnings(config), *_lock_warnings(config)]
+
+
+def make_state_dir(config: Config) -> None:
+    """Make the state folder, for its owner alone, if it is not there yet.
+
+    Raises:
+        ConfigError: it cannot be made or cannot be written; says what to do.
+    """
+    if mistakes := _state_dir(config):
+        raise ConfigError(mistakes, config.source.file)
+    folder = config.bridge.state_dir
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise config.error(("bridge", "state_dir"), f"{folder} cannot be made: {error.strerror}") from None
+
+
+def _state_dir(config: Config) -> list[Mistake]:
+    trouble = _unusable(config.bridge.state_dir)
+    return [config.mistake(("bridge", "state_dir"), trouble)] if trouble else []
+
+
+def _unusable(folder: Path) -> str | None:
+    """Say why the state folder, or the first of its parents that there is, does not serve."""
+    place = folder
+    while not os.path.lexists(place):
+        place = place.parent
+    if not place.is_dir():
+        return f"{place} is not a folder"
+    if os.access(place, os.W_OK | os.X_OK, effective_ids=True):
+        return None
+    if os.statvfs(place).f_flag & os.ST_RDONLY:
+        return (
+            f"{place} is on a disk that is mounted read-only, as the kernel does with one that fails; "
+            "look why (`dmesg`), and mount it for writing"
+        )
+    user = _user()
+    remedy = f"chown {user} {folder}" if place == folder else f"install -d -m 700 -o {user} {folder}"
+    return f"{place} cannot be written by the user {user}; as root do: {remedy}"
+
+
+def _user() -> str:
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())
+
+
+def _broker_files(config: Config) -> list[Mistake]:
+    try:
+        mqtt_settings(config)
+    except ConfigError as error:
+        return error.mistakes
+    return []
+
+
+def _keys(config: Config) -> Iterator[Mistake]:
+    for place, error in _unusable_keys(config):
+        if not isinstance(error, CredentialMissing):
+            yield config.mistake(("locks", place, "id"), str(error))
+
+
+def _unusable_keys(config: Config) -> Iterator[tuple[int, CredentialError]]:
+    """Return the locks whose stored key cannot be used; virtual ones of this process need none."""
+    credentials = Credentials(config.bridge.state_dir)
+    here = config.bluetooth.radio == "virtual" and config.bluetooth.virtual_air is None
+    for place, lock in enumerate(() if here else config.locks):
+        try:
+            credentials.load(lock.id, catalog.load(lock.driver))
+        except CredentialError as error:
+            yield place, error
+
+
+def _broker_warnings(config: Config) -> Iterator[Mistake]:
+    broker = config.mqtt.address
+    if not broker.tls and not broker.local:
+        yield config.mistake(
+            ("mqtt", "url"),
+            f"commands go to {broker.host} in clear: anyone on the way can read and forge them; use mqtts://",
+        )
+    if not broker.local and config.mqtt.username is None and config.mqtt.cert_file is None:
+        yield config.mistake(
+            ("mqtt", "url"),
+            "the broker is used without a login; set username and password_file, or cert_file and key_file, "
+            "and let the broker refuse everyone else",
+        )
+    if config.mqtt.protocol == "3.1.1":
+        yield config.mistake(
+            ("mqtt", "protocol"),
+            "MQTT 3.1.1 knows no message expiry and marks retained commands only on some brokers; use 5 if you can",
+        )
+    file = config.mqtt.password_file
+    if file and file.exists() and file.stat().st_mode & stat.S_IRWXO:
+        yield config.mistake(("mqtt", "password_file"), f"every user can read {file}; do: chmod o= {file}")
+
+
+def _command_warnings(config: Config) -> Iterator[Mistake]:
+    if config.commands.rate_limit == 0:
+        yield config.mistake(("commands", "rate_limit"), "nothing limits how often a lock is moved")
+    if config.bridge.trust_clock == "always":
+        yield config.mistake(
+            ("bridge", "trust_clock"), "expires_at is believed even while this machine's clock is wrong"
+        )
+    if config.http.listen:
+        yield config.mistake(("http", "listen"), "this version does not listen on TCP yet; the key has no effect")
+
+
+def _lock_warnings(config: Config) -> Iterable[Mistake]:
+    virtual = config.bluetooth.radio == "virtual"
+    if virtual and config.source.file == DEFAULT_FILE:
+        yield config.mistake(("bluetooth", "radio"), "all locks are virtual: no real door is moved")
+    for place, lock in enumerate(config.locks):
+        if lock.connection == "always" and not virtual:
+            yield config.mistake(
+                ("locks", place, "connection"), "a standing connection empties the lock's battery sooner"
+            )
+    for place, error in _unusable_keys(config):
+        if isinstance(error, CredentialMissing):
+            yield config.mistake(("locks", place, "id"), str(error))

@@ -1,0 +1,173 @@
+"""The keys to the locks, one file each under the state folder.
+
+Rules:
+1. A file is complete or absent: it is written beside, flushed, and put in place in one step.
+2. Only the owner of the state folder may read it; one that others can read is refused, since its key may be known.
+3. There is one copy of a key; no earlier one is kept.
+4. What is in a file appears in no error.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import stat
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, cast
+
+from pydantic import ValidationError
+
+from bridge.errors import BridgeError
+from drivers.base import Credential, Driver
+
+_FOLDER = "credentials"
+_LONGEST = 65536
+
+
+class CredentialError(BridgeError):
+    """A lock's key cannot be used or stored. The message names the file and the remedy, never what is in it."""
+
+
+class CredentialMissing(CredentialError):
+    """The lock has no stored key: it has not been paired."""
+
+
+class Credentials:
+    """The stored keys of a bridge.
+
+    Args:
+        state_dir: the bridge's state folder.
+    """
+
+    def __init__(self, state_dir: Path) -> None:
+        """Open nothing yet."""
+        self._state_dir = state_dir
+        self._folder = state_dir / _FOLDER
+
+    def path(self, lock_id: str) -> Path:
+        """Return where a lock's key is, if it has one."""
+        return self._folder / f"{lock_id}.json"
+
+    def load(self, lock_id: str, driver: Driver) -> Credential:
+        """Return the key to a lock.
+
+        Raises:
+            CredentialMissing: there is none.
+            CredentialError: it cannot be read, others can read it, it is damaged, or it is another driver's.
+        """
+        path = self.path(lock_id)
+        document = _parsed(_read(path, lock_id), path)
+        if document.get("driver") != driver.name:
+            raise CredentialError(
+                f'{path} is no key for the driver "{driver.name}"; '
+                f"correct the lock's driver in the configuration, or pair the lock again"
+            )
+        try:
+            return driver.credential.model_validate(document.get("credential"))
+        except ValidationError:
+            raise _damaged(path) from None
+
+    def store(self, lock_id: str, driver: Driver, credential: Credential) -> Path:
+        """Keep the key to a lock, in place of one that it had; return where.
+
+        Run as root, it is left to the owner of the state folder.
+
+        Raises:
+            CredentialError: the file cannot be written. What was there before still is.
+        """
+        document = {"driver": driver.name, "credential": credential.stored()}
+        try:
+            with self._open_folder() as folder:
+                _replace(folder, f"{lock_id}.json", json.dumps(document, indent=2).encode() + b"\n")
+        except OSError as error:
+            raise CredentialError(
+                f"{self.path(lock_id)} cannot be written: {error.strerror}; "
+                f"run this as the owner of {self._state_dir} or as root"
+            ) from None
+        return self.path(lock_id)
+
+    def remove(self, lock_id: str) -> bool:
+        """Forget the key to a lock; tell whether there was one.
+
+        Raises:
+            CredentialError: it cannot be removed.
+        """
+        try:
+            self.path(lock_id).unlink()
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise CredentialError(f"{self.path(lock_id)} cannot be removed: {error.strerror}") from None
+        return True
+
+    @contextmanager
+    def _open_folder(self) -> Generator[int]:
+        """Open the folder, made if need be, for nobody but the state folder's owner."""
+        with suppress(FileExistsError):
+            self._folder.mkdir(mode=0o700)
+        folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            if os.geteuid() == 0:
+                owner = self._state_dir.stat()
+                os.fchown(folder, owner.st_uid, owner.st_gid)
+            os.fchmod(folder, 0o700)
+            yield folder
+        finally:
+            os.close(folder)
+
+
+def _read(path: Path, lock_id: str) -> bytes:
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except FileNotFoundError:
+        raise CredentialMissing(f'the lock "{lock_id}" has not been paired; use: lock-bridge pair') from None
+    except OSError as error:
+        raise CredentialError(f"{path} cannot be read: {error.strerror}") from None
+    status = os.fstat(file)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(file)
+        raise _damaged(path)
+    with open(file, "rb") as stream:  # noqa: PTH123 - the file is open already, and must be the one that is checked
+        if status.st_mode & 0o077:
+            raise CredentialError(
+                f"{path} can be read by others (mode {stat.S_IMODE(status.st_mode):04o}); "
+                f"if nobody has, do: chmod 600 {path}; else remove the bridge from the lock and pair it again"
+            )
+        return stream.read(_LONGEST)
+
+
+def _parsed(content: bytes, path: Path) -> dict[str, Any]:
+    try:
+        document: object = json.loads(content)
+    except (ValueError, RecursionError):
+        raise _damaged(path) from None
+    if not isinstance(document, dict):
+        raise _damaged(path)
+    return cast("dict[str, Any]", document)
+
+
+def _damaged(path: Path) -> CredentialError:
+    return CredentialError(f"{path} is damaged; restore it from a backup, or pair the lock again")
+
+
+def _replace(folder: int, name: str, content: bytes) -> None:
+    """Write a file of the folder in one step, durably, owned as the folder is."""
+    draft = f".{secrets.token_hex(8)}.tmp"
+    file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=folder)
+    try:
+        with open(file, "wb") as stream:  # noqa: PTH123 - opened relative to the folder, whose path may be swapped
+            os.fchmod(file, 0o600)
+            if os.geteuid() == 0:
+                owner = os.fstat(folder)
+                os.fchown(file, owner.st_uid, owner.st_gid)
+            stream.write(content)
+            stream.flush()
+            os.fsync(file)
+        os.rename(draft, name, src_dir_fd=folder, dst_dir_fd=folder)
+    except BaseException:
+        os.unlink(draft, dir_fd=folder)
+        raise
+    os.fsync(folder)

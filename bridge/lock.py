@@ -1,0 +1,32 @@
+"""A configured lock: what the rest of the bridge needs to know of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from bridge.policy import Permission
+from drivers.base import Action, Credential, Driver, Options
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """One configured lock with its driver and its key."""
+
+    id: str
+    name: str
+    address: str
+    driver: Driver
+    options: Options
+    credential: Credential | None
+    """None until it is paired."""
+    actions: frozenset[Action]
+    """What the configuration allows."""
+    connection: Literal["on_demand", "always"] = "on_demand"
+    linger: float = 10.0
+    """Seconds that a link is kept after its last use."""
+
+    @property
+    def permission(self) -> Permission:
+        """What may be asked of it."""
+        return Permission(self.actions, self.driver.capabilities.actions)

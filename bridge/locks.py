@@ -1,0 +1,52 @@
+"""The configured locks, each with its driver and its key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import structlog
+
+from bridge import catalog
+from bridge.config import Config, LockConfig
+from bridge.credentials import CredentialError, Credentials
+from bridge.lock import Lock
+from drivers.base import Credential, Driver
+
+log = structlog.get_logger()
+
+
+def configured(config: Config, virtual: Mapping[str, Credential]) -> list[Lock]:
+    """Return the locks, importing only the drivers that the configuration asks for.
+
+    Args:
+        config: names them.
+        virtual: the keys to virtual locks of this process, by the lock's id; other keys are in the state folder.
+    """
+    stored = Credentials(config.bridge.state_dir)
+    locks: list[Lock] = []
+    for lock in config.locks:
+        driver = catalog.load(lock.driver)
+        credential = virtual[lock.id] if lock.id in virtual else _key(stored, lock, driver)
+        locks.append(
+            Lock(
+                id=lock.id,
+                name=lock.name,
+                address=lock.address,
+                driver=driver,
+                options=lock.options,
+                credential=credential,
+                actions=lock.actions,
+                connection=lock.connection,
+                linger=lock.linger,
+            )
+        )
+    return locks
+
+
+def _key(stored: Credentials, lock: LockConfig, driver: Driver) -> Credential | None:
+    """Return a lock's key; one that cannot be used keeps this lock out, not the others."""
+    try:
+        return stored.load(lock.id, driver)
+    except CredentialError as error:
+        log.warning("no key for a lock", lock_id=lock.id, reason=str(error))
+        return None

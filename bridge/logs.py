@@ -1,0 +1,79 @@
+"""What the bridge writes to standard error: lines for people on a terminal, `key=value` lines elsewhere.
+
+Rules:
+1. No secret is written: a `SecretStr` hides itself, models are named and not shown, keys that are named as secrets
+   are hidden whatever they hold, and bytes are counted.
+2. Tracebacks show no local variables.
+3. What libraries log goes the same way; those that log the radio's traffic are kept from their debug level.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import TYPE_CHECKING, Any, TextIO
+
+import structlog
+from pydantic import BaseModel
+
+if TYPE_CHECKING:
+    from structlog.typing import EventDict, Processor
+
+_SECRET = frozenset({"credential", "key", "password", "pin", "pin_codes", "secret", "token"})
+_TALKATIVE = ("bleak", "dbus_fast")
+
+
+def configure(*, verbose: bool = False, stream: TextIO | None = None) -> None:
+    """Set up logging for the process.
+
+    Args:
+        verbose: whether to show debug lines too.
+        stream: where to; standard error by default.
+    """
+    output = stream or sys.stderr
+    level = logging.DEBUG if verbose else logging.INFO
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        hide_secrets,
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.stdlib.LoggerFactory(),
+    )
+    handler = logging.StreamHandler(output)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _renderer(output)],
+            foreign_pre_chain=shared,
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(level)
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(max(level, logging.INFO))
+
+
+def hide_secrets(_logger: object, _method: str, event: EventDict) -> EventDict:
+    """Replace what must not be written."""
+    return {key: "[hidden]" if key in _SECRET else _plain(value) for key, value in event.items()}
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - log lines take anything
+    if isinstance(value, BaseModel):
+        return type(value).__name__
+    if isinstance(value, bytes | bytearray):
+        return f"[{len(value)} bytes]"
+    return value
+
+
+def _renderer(stream: TextIO) -> Processor:
+    if stream.isatty():
+        return structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    return structlog.processors.LogfmtRenderer(
+        key_order=["timestamp", "level", "event"], drop_missing=True, bool_as_flag=False
+    )

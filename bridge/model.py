@@ -1,0 +1,106 @@
+"""The words of the house as data: command, attempt, ending, event."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from bridge.attempt import State, Step
+from bridge.errors import Code
+from drivers.base import Action, Method, Snapshot, Stage
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What was asked, well formed and for a lock that there is."""
+
+    lock_id: str
+    action: Action
+    method: Method
+    """How it was given, which is how the operation is attributed."""
+    arrived: float
+    """Boot time in seconds."""
+    custom_id: str | None = None
+    expires_at: datetime | None = None
+    """The sender's own deadline, by wall time."""
+    expires_in: float | None = None
+    """Seconds left of the message's own expiry, on arrival."""
+    perhaps_queued: bool = False
+    """It may have waited in the broker for an unknown time while the bridge was away."""
+    unremembered: bool = False
+    """It may have been carried out before, and the record that would tell is gone."""
+    request_key: str | None = None
+    """Stands for `custom_id` where there is none: the reply address, for a short time."""
+    packet_key: str | None = None
+    """Recognises a redelivery of the same packet, for a short time."""
+    redelivered: bool = False
+    """The broker may have delivered this packet before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """The durable try at a command."""
+
+    seq: int
+    action_id: str
+    """`act_…`, by which device-maker shapes call it."""
+    attempt_id: UUID
+    """By which Seam shapes call it."""
+    lock_id: str
+    action: Action
+    method: Method
+    custom_id: str | None
+    boot_id: str
+    deadline: float
+    """Boot time in seconds, of that boot."""
+    accepted_at: datetime
+    state: State = State.ACCEPTED
+    stage: Stage | None = None
+    code: Code | None = None
+    message: str | None = None
+    changed: bool | None = None
+    ended_at: datetime | None = None
+
+    @property
+    def tag(self) -> bytes:
+        """What the attempt leaves in the lock's log, where the lock can."""
+        return self.action_id.encode()
+
+    def over(self, boot_id: str, now: float) -> bool:
+        """Tell whether the deadline has passed; one of another boot has."""
+        return self.boot_id != boot_id or now >= self.deadline
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How an attempt ends: the step it takes, and what is told of it."""
+
+    step: Step
+    code: Code | None = None
+    message: str | None = None
+    changed: bool | None = None
+    """Whether the bolt moved, where it is known; an attempt confirmed unchanged found the lock there already."""
+    stage: Stage | None = None
+    method: Method | None = None
+    """Who did it, where that is not who gave the command."""
+    snapshot: Snapshot | None = None
+    """What the lock last reported, to be made known once the outcome is on disk."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What is told upstream: recorded first, delivered at least once, in order for each lock."""
+
+    event_id: UUID
+    event_type: str
+    lock_id: str | None
+    """None for an event of the bridge itself."""
+    body: Mapping[str, Any]
+    """The JSON object to publish, complete."""
+    attempt_id: UUID | None = None
+    custom_id: str | None = None
+    seq: int = 0
+    """Its place in the journal, once it is there."""

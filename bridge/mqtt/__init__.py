@@ -1,0 +1,1 @@
+"""MQTT: the session with the broker and what is said over it."""

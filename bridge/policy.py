@@ -1,0 +1,198 @@
+"""Which commands are taken. Pure: what it needs to know comes in, and nothing is remembered here.
+
+The rules apply in this order, and the first that is broken is the answer:
+1. A command is never retained.
+2. It is well formed.
+3. It is for a lock that there is, and asks what that lock's configuration allows and its driver can do.
+4. A repetition of an accepted command gets that command's reply again.
+5. It is fresh: there is a deadline, and the deadline has not passed.
+6. A lock is not asked the same thing too often.
+7. Not too many wait for a lock.
+8. It is not hopeless now.
+
+`read` applies the first three, `admit` the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from bridge.errors import Code, Refused
+from bridge.model import Attempt, Command
+from bridge.wire import maker
+from drivers.base import Action, Method
+
+RATE_WINDOW = 60.0
+"""Seconds over which the rate limit counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A command as it came to a door."""
+
+    lock_id: str
+    payload: bytes
+    method: Method
+    arrived: float
+    """Boot time in seconds."""
+    retained: bool = False
+    misdirected: Refused | None = None
+    """Why the reply cannot go where the sender wants it."""
+    expires_in: float | None = None
+    """Seconds left of the message's own expiry, on arrival."""
+    perhaps_queued: bool = False
+    """It may have waited in the broker for an unknown time while the bridge was away."""
+    unremembered: bool = False
+    """It may have been carried out before, and the record that would tell is gone."""
+    request_key: str | None = None
+    packet_key: str | None = None
+    redelivered: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """What may be asked of a lock."""
+
+    allowed: frozenset[Action]
+    """By its configuration."""
+    supported: frozenset[Action]
+    """By its driver."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The configured limits."""
+
+    ttl: float
+    """Seconds that a command lives at most."""
+    require_expiry: bool
+    rate_limit: int
+    """Commands of one kind for one lock in a minute; 0 for no limit."""
+    queue_limit: int
+    """Commands that wait for one lock while another is carried out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is so now."""
+
+    wall: datetime
+    clock_trusted: bool
+    earlier: Attempt | None
+    """The accepted attempt that the command repeats."""
+    recent: int
+    """Accepted commands of this kind for this lock within the rate window."""
+    waiting: int
+    """Commands that wait for this lock."""
+    hindrance: Refused | None
+    """Why the command is hopeless now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accept:
+    """The command is new and is to be tried until the deadline (boot time in seconds)."""
+
+    deadline: float
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """The command was accepted before: its reply is given again, nothing is done."""
+
+    attempt: Attempt
+
+
+def read(message: Message, locks: Mapping[str, Permission]) -> Command:
+    """Read a message by rules 1 to 3.
+
+    Raises:
+        Refused: the rule that it breaks.
+    """
+    if message.retained:
+        raise Refused(
+            Code.RETAINED_COMMAND,
+            "The command was published with the retain flag, so it would be run again at every restart;"
+            " publish it without, and clear the topic with an empty retained message.",
+        )
+    if message.misdirected is not None:
+        raise message.misdirected
+    request = maker.parse_request(message.payload)
+    permission = locks.get(message.lock_id)
+    if permission is None:
+        raise Refused(Code.LOCK_NOT_FOUND, f"This bridge has no lock {message.lock_id[:64]!r}.")
+    if request.action not in permission.allowed:
+        raise Refused(
+            Code.ACTION_NOT_ALLOWED,
+            f"The configuration does not allow {request.action} on this lock; list it under `actions` to allow it.",
+        )
+    if request.action not in permission.supported:
+        raise Refused(Code.ACTION_NOT_SUPPORTED, f"This lock's driver cannot {request.action}.")
+    return Command(
+        lock_id=message.lock_id,
+        action=request.action,
+        method=message.method,
+        arrived=message.arrived,
+        custom_id=request.custom_id,
+        expires_at=request.expires_at,
+        expires_in=message.expires_in,
+        perhaps_queued=message.perhaps_queued,
+        unremembered=message.unremembered,
+        request_key=message.request_key,
+        packet_key=message.packet_key,
+        redelivered=message.redelivered,
+    )
+
+
+def admit(command: Command, rules: Rules, facts: Facts) -> Accept | Replay:
+    """Decide on a command by rules 4 to 8.
+
+    Raises:
+        Refused: the rule that it breaks.
+    """
+    if facts.earlier is not None:
+        return Replay(facts.earlier)
+    lifetime = _lifetime(command, rules, facts)
+    if rules.rate_limit and facts.recent >= rules.rate_limit:
+        raise Refused(
+            Code.RATE_LIMITED,
+            f"More than {rules.rate_limit} {command.action} commands in a minute for this lock.",
+            retry_after=RATE_WINDOW / rules.rate_limit,
+        )
+    if facts.waiting >= rules.queue_limit:
+        raise Refused(Code.DEVICE_BUSY, f"{facts.waiting} commands are waiting for this lock already.", retry_after=1.0)
+    if facts.hindrance is not None:
+        raise facts.hindrance
+    return Accept(command.arrived + lifetime)
+
+
+def _lifetime(command: Command, rules: Rules, facts: Facts) -> float:
+    """Return for how many seconds from its arrival the command may be tried."""
+    if command.unremembered:
+        raise Refused(
+            Code.COMMAND_EXPIRED,
+            "The bridge's journal was begun anew, and this command may have been carried out before; send it again.",
+        )
+    limits = [rules.ttl]
+    if command.expires_in is not None:
+        limits.append(command.expires_in)
+    if command.expires_at is not None:
+        if facts.clock_trusted:
+            limits.append((command.expires_at - facts.wall).total_seconds())
+        elif command.action is not Action.LOCK:
+            raise Refused(
+                Code.CLOCK_NOT_TRUSTED,
+                "The bridge does not know the time, so it cannot honour expires_at; send a Message Expiry instead.",
+            )
+    if len(limits) == 1:
+        if rules.require_expiry:
+            raise Refused(Code.EXPIRY_REQUIRED, "Commands to this bridge must carry a Message Expiry or expires_at.")
+        if command.perhaps_queued:
+            raise Refused(
+                Code.COMMAND_EXPIRED,
+                "The command has no expiry and was queued while the bridge was away, nobody knows for how long.",
+            )
+    if min(limits) <= 0:
+        raise Refused(Code.COMMAND_EXPIRED, "The command's deadline had passed when it arrived.")
+    return min(limits)

@@ -1,0 +1,1 @@
+"""The outward shapes, once: every door speaks them."""

@@ -1,0 +1,261 @@
+"""The way of one lock's attempts, strictly one after the other.
+
+Rules:
+1. Nothing that can move the bolt is sent before the commit point is on disk, and nothing after the deadline.
+2. Before the commit point everything may be tried again within the deadline; after it nothing is sent again, whatever
+   a protocol says of safe retries.
+3. What the end was is what the lock reports: by its own report of the end, else by its log, else by its state, else it
+   is unknown.
+4. A command never waits for what is done at leisure (reading a lock's state, closing an idle link).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import anyio
+import anyio.lowlevel
+import structlog
+
+from bridge import crash
+from bridge.attempt import State, Step
+from bridge.clock import Clock
+from bridge.errors import Code, StorageUnavailable, code_of
+from bridge.journal import Journal
+from bridge.lock import Lock
+from bridge.model import Attempt, Ending, Event
+from bridge.readback import read_back
+from bridge.sessions import OutOfTime, Sessions
+from bridge.states import States
+from drivers.base import (
+    Action,
+    Actuation,
+    Confirmed,
+    DriverError,
+    Failed,
+    Fault,
+    LockState,
+    Outcome,
+    Snapshot,
+    Stage,
+    Unknown,
+)
+
+log = structlog.get_logger()
+
+TARGETS = {Action.LOCK: LockState.LOCKED, Action.UNLOCK: LockState.UNLOCKED}
+"""The settled state in which there is nothing left to do; unlatch always acts."""
+
+RETRIED = frozenset({Fault.UNREACHABLE, Fault.RADIO_DOWN, Fault.REFUSED})
+"""What may pass by itself, and is tried again before the commit point."""
+RETRY_PAUSE = 0.5
+"""Seconds between tries."""
+ACTUATION_TIME = 45.0
+"""Seconds for which a lock's own report of the end is waited for: longer than the slowest motor with its retries."""
+REFRESH_TIME = 15.0
+"""Seconds for which a lock that nobody asked for is looked for."""
+REFRESH_PAUSE = 5.0
+"""Seconds before a lock that could not be read is tried again, once it is heard; doubled each time."""
+REFRESH_PAUSE_LIMIT = 3600.0
+PASSING_PAUSE = 2.0
+"""Seconds after which a state that ends by itself is read again."""
+PASSING_LOOKS = 10
+"""How often it is read again: a latch may be held back for a while."""
+STORAGE_PAUSE = 1.0
+"""Seconds between tries to write an outcome to a journal that cannot be written."""
+
+Tell = Callable[[Attempt], Sequence[Event]]
+
+
+class Worker:
+    """Carries out the attempts at one lock."""
+
+    def __init__(
+        self, lock: Lock, *, sessions: Sessions, journal: Journal, states: States, clock: Clock, tell: Tell
+    ) -> None:
+        self.lock = lock
+        self._sessions = sessions
+        self._journal = journal
+        self._states = states
+        self._clock = clock
+        self._tell = tell
+        self._queue: deque[Attempt] = deque()
+        self._stale = False  # whether the lock refused an action since it was last read: why, its state may tell
+        self._life = anyio.CancelScope()
+        self._leisure = anyio.CancelScope()
+        self._past_commit = anyio.CancelScope(shield=True)
+        self.stopped = anyio.Event()
+
+    @property
+    def waiting(self) -> int:
+        """How many attempts wait, not counting the one that is being carried out."""
+        return len(self._queue)
+
+    def enqueue(self, attempt: Attempt) -> None:
+        """Have an attempt carried out after those before it."""
+        self._queue.append(attempt)
+        self._leisure.cancel()
+
+    async def run(self) -> None:
+        """Carry out attempts until told to stop."""
+        try:
+            with self._life:
+                while True:
+                    await self._carry_out(await self._next())
+        finally:
+            await self._sessions.drop()
+            self.stopped.set()
+
+    def stop(self) -> None:
+        """Begin nothing more; an attempt past its commit point still gets its outcome."""
+        self._life.cancel()
+
+    def abandon(self) -> None:
+        """Leave even an attempt past its commit point; the next start resolves it."""
+        self._past_commit.cancel()
+
+    async def _next(self) -> Attempt:
+        await anyio.lowlevel.checkpoint_if_cancelled()  # once told to stop, nothing more is begun
+        while not self._queue:
+            with anyio.CancelScope() as self._leisure:
+                await self._idle()
+        return self._queue.popleft()
+
+    async def _idle(self) -> None:
+        """Learn the lock's state if it is not known, stale or passing, keep the link for a while, then let it go."""
+        pause = REFRESH_PAUSE
+        while not self._states.known(self.lock.id):
+            await self._refresh()
+            if not self._states.known(self.lock.id):
+                await anyio.sleep(pause)
+                await self._sessions.heard()
+                pause = min(2 * pause, REFRESH_PAUSE_LIMIT)
+        for _ in range(PASSING_LOOKS):
+            if not (self._stale or self._states.passing(self.lock.id)):
+                break
+            await anyio.sleep(PASSING_PAUSE)
+            await self._refresh()
+        if self.lock.connection == "on_demand":
+            await anyio.sleep(self.lock.linger)
+            await self._sessions.leave()
+        await anyio.sleep_forever()
+
+    async def _refresh(self) -> None:
+        try:
+            with self._sessions.within(REFRESH_TIME):
+                await self._sessions.settled(REFRESH_TIME)
+            self._stale = False
+        except DriverError as error:
+            log.info("lock not read", lock_id=self.lock.id, reason=error.message)
+            await self._sessions.give_up(error)
+
+    async def _carry_out(self, attempt: Attempt) -> None:
+        """Bring one attempt to its outcome."""
+        if attempt.state is State.ACCEPTED:
+            near = await self._approach(attempt)
+        else:
+            near = None  # committed in an earlier life: never sent again
+        with anyio.CancelScope(shield=True) as self._past_commit:
+            if near is None:
+                await self._end(attempt, await self._resolve(attempt, Stage.WRITTEN))
+            elif isinstance(near, Ending):
+                await self._end(attempt, near)
+            else:
+                await self._go(attempt, near)
+
+    async def _go(self, attempt: Attempt, actuation: Actuation) -> None:
+        """Pass the commit point and act, if there is still time."""
+        try:
+            attempt = await self._journal.commit(attempt)
+        except StorageUnavailable:
+            ending = _failed(Code.STORAGE_UNAVAILABLE, "The journal cannot be written, so nothing was sent.")
+        else:
+            crash.point("after_commit")
+            if attempt.over(self._clock.boot_id, self._clock.boottime()):
+                ending = _failed(Code.ACTION_TIMEOUT, "The deadline passed before the lock was ready.")
+            else:
+                ending = await self._actuate(attempt, actuation)
+        await self._end(attempt, ending)
+
+    async def _approach(self, attempt: Attempt) -> Actuation | Ending:
+        """Come as near as one can without moving the bolt, trying again until the deadline."""
+        trouble: DriverError | None = None
+        while not attempt.over(self._clock.boot_id, now := self._clock.boottime()):
+            left = attempt.deadline - now
+            try:
+                with self._sessions.within(left):
+                    session, snapshot = await self._sessions.settled(left)
+                    if TARGETS.get(attempt.action) is snapshot.lock_state:
+                        return Ending(Step.CONFIRM, changed=False)
+                    return await session.prepare(attempt.action, attempt.tag)
+            except DriverError as error:
+                trouble = error
+                await self._sessions.drop()
+            if trouble.fault not in RETRIED:
+                break
+            await anyio.sleep(RETRY_PAUSE)
+        if trouble is None:
+            return _failed(Code.ACTION_TIMEOUT, "The deadline passed while the command was waiting.")
+        await self._sessions.give_up(trouble)
+        code = Code.ACTION_TIMEOUT if isinstance(trouble, OutOfTime) else code_of(trouble.fault)
+        return _failed(code, trouble.message)
+
+    async def _actuate(self, attempt: Attempt, actuation: Actuation) -> Ending:
+        """Send the action, once, and find out what came of it."""
+        stage = Stage.WRITTEN
+
+        def seen(snapshot: Snapshot) -> None:
+            nonlocal stage
+            if snapshot.lock_state.moving:  # where it comes to rest is told with the outcome
+                stage = Stage.MOVING
+                self._sessions.saw(snapshot)
+
+        outcome: Outcome | None = None
+        with anyio.move_on_after(ACTUATION_TIME):
+            outcome = await actuation.run(seen)
+        crash.point("before_outcome")
+        match outcome:
+            case Confirmed(snapshot):
+                return Ending(Step.CONFIRM, changed=True, snapshot=snapshot)
+            case Failed(fault, message, snapshot=snapshot):
+                self._stale = snapshot is None
+                return replace(_failed(code_of(fault), message), snapshot=snapshot)
+            case Unknown():
+                return await self._resolve(attempt, outcome.stage)
+            case None:
+                return await self._resolve(attempt, stage)
+
+    async def _resolve(self, attempt: Attempt, stage: Stage) -> Ending:
+        """Find out what came of an attempt whose end was not seen, without sending anything that moves."""
+        log.info("outcome not seen", lock_id=self.lock.id, action_attempt_id=str(attempt.attempt_id), stage=stage)
+        return await read_back(self._sessions, attempt, stage, TARGETS.get(attempt.action))
+
+    async def _end(self, attempt: Attempt, ending: Ending) -> None:
+        """Record the outcome and its events; a journal that cannot be written holds this lock up until it can."""
+        while True:
+            try:
+                ended = await self._journal.end(attempt, ending, self._tell)
+                break
+            except StorageUnavailable as error:
+                log.warning("outcome not recorded yet", lock_id=self.lock.id, reason=str(error))
+                await anyio.sleep(STORAGE_PAUSE)
+        crash.point("after_outcome")
+        if ending.snapshot is not None:
+            self._sessions.saw(ending.snapshot)
+        if ended.state is State.CONFIRMED and ended.changed:
+            self._states.operated(self.lock.id, ended.action, ended.method)
+        log.info(
+            "attempt ended",
+            lock_id=self.lock.id,
+            action_attempt_id=str(ended.attempt_id),
+            action=ended.action,
+            state=ended.state,
+            code=ended.code,
+            changed=ended.changed,
+        )
+
+
+def _failed(code: Code, message: str) -> Ending:
+    return Ending(Step.FAIL, code=code, message=message)

@@ -1,0 +1,1 @@
+"""Vendors' ways of talking to their locks. Nothing here knows of the bridge."""

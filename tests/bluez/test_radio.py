@@ -1,0 +1,214 @@
+"""The radio over a real kernel and a real bluetoothd, with virtual locks on a virtual air."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+
+import anyio
+import pytest
+from dbus_fast import BusType, Message
+from dbus_fast.aio import MessageBus
+
+from bridge.ble.bluez import BluezRadio
+from bridge.ble.radio import RadioDown, Unreachable
+from bridge.clock import SystemClock
+from drivers.base import LinkLost
+from tests.bluez.lab.controller import Ether
+from tests.support.echo_twin import ADDRESS, DROPPED, ECHO, NAME, REFUSED, EchoTwin
+from tests.support.on_air import on_air
+from tests.support.virtual_adapter import ADDRESS as ADAPTER
+from tests.support.virtual_adapter import power, virtual_adapter
+
+OTHER = "54:D2:72:00:00:02"
+WITHIN = 15.0
+
+
+@pytest.fixture(scope="module")
+def anyio_backend():
+    return "asyncio"
+
+
+@pytest.fixture(scope="module")
+async def ether():
+    ether = Ether()
+    async with virtual_adapter(ether) as name:
+        ether.adapter = f"/org/bluez/{name}"
+        yield ether
+
+
+@pytest.fixture
+async def twin(ether):
+    twin = EchoTwin()
+    async with on_air(ether, twin):
+        yield twin
+
+
+@asynccontextmanager
+async def running(**options):
+    radio = BluezRadio(SystemClock(), **options)
+    async with anyio.create_task_group() as tasks:
+        await tasks.start(radio.run)
+        yield radio
+        tasks.cancel_scope.cancel()
+
+
+@pytest.fixture
+async def radio(ether):
+    async with running(adapters=[ADAPTER], ours={ADDRESS}) as radio:
+        yield radio
+
+
+@asynccontextmanager
+async def connected(radio: BluezRadio, address: str = ADDRESS):
+    link = await radio.connect(address, within=WITHIN)
+    try:
+        yield link
+    finally:
+        await link.aclose()
+
+
+@asynccontextmanager
+async def system_bus():
+    bus = await MessageBus(bus_type=BusType.SYSTEM).connect()
+    try:
+        yield bus
+    finally:
+        bus.disconnect()
+
+
+async def until(condition, within: float = 10.0) -> None:
+    with anyio.fail_after(within):
+        while not condition():  # noqa: ASYNC110 - what is waited for has no event of its own
+            await anyio.sleep(0.01)
+
+
+async def assert_it_works(radio: BluezRadio) -> None:
+    async with connected(radio) as link, link.subscribe(ECHO) as stream:
+        await link.write(ECHO, b"works")
+        with anyio.fail_after(5):
+            assert await stream.receive() == b"works"
+
+
+async def test_a_lock_is_heard_as_it_advertises(radio, twin):
+    with anyio.fail_after(10):
+        async with radio.advertisements() as advertisements:
+            async for heard in advertisements:
+                if heard.address == ADDRESS:
+                    break
+    assert heard.manufacturer_data == twin.advertisement().manufacturer_data
+    assert heard.service_data == twin.advertisement().service_data
+    assert heard.rssi is not None
+    assert radio.presence(ADDRESS).heard_at is not None
+    assert not radio.presence(ADDRESS).silent
+
+
+async def test_a_write_is_answered_by_an_indication(radio, twin):
+    async with connected(radio) as link, link.subscribe(ECHO) as stream:
+        assert link.has(ECHO)
+        for number in range(20):
+            await link.write(ECHO, bytes([number]) * 20)
+            with anyio.fail_after(5):
+                assert await stream.receive() == bytes([number]) * 20
+        assert await link.read(NAME) == b"Echo"
+    await until(lambda: twin.central is None)
+
+
+async def test_a_refused_write_is_told_with_its_att_error_and_the_link_stands(radio, twin):
+    async with connected(radio) as link:
+        with pytest.raises(LinkLost, match="0x80"):
+            await link.write(ECHO, REFUSED)
+        assert await link.read(NAME) == b"Echo"
+
+
+async def test_a_lock_out_of_reach_while_idle_ends_the_link(radio, twin):
+    async with connected(radio) as link, link.subscribe(ECHO) as stream:
+        twin.central.drop()
+        with anyio.fail_after(5), pytest.raises(anyio.EndOfStream):
+            await stream.receive()
+        with pytest.raises(LinkLost):
+            await link.read(NAME)
+    await assert_it_works(radio)
+
+
+async def test_a_lock_out_of_reach_after_a_write_ends_the_link(radio, twin):
+    async with connected(radio) as link, link.subscribe(ECHO) as stream:
+        with anyio.fail_after(5):
+            with pytest.raises(LinkLost):
+                await link.write(ECHO, DROPPED)
+            with pytest.raises(anyio.EndOfStream):
+                await stream.receive()
+    assert twin.written == [DROPPED]
+    await assert_it_works(radio)
+
+
+async def test_a_lock_that_was_never_on_the_air_is_unreachable_within_the_bound(radio):
+    with anyio.fail_after(4), pytest.raises(Unreachable, match="not heard"):
+        await radio.connect("54:D2:72:00:00:99", within=2)
+
+
+async def test_a_lock_that_has_gone_is_unreachable_and_can_be_reached_when_it_is_back(radio, twin):
+    await assert_it_works(radio)
+    twin.advertising = False
+    await anyio.sleep(0.5)
+    with anyio.fail_after(8), pytest.raises(Unreachable):
+        await radio.connect(ADDRESS, within=2)
+    twin.advertising = True
+    await assert_it_works(radio)
+
+
+@pytest.mark.parametrize("after", [0.0, 0.005, 0.06, 0.08, 0.1, 0.15, 0.2, 0.3])
+async def test_a_connect_cancelled_at_any_moment_leaves_bluez_able_to_connect_at_once(radio, twin, after):
+    async with radio.advertisements() as heard:
+        while (await heard.receive()).address != ADDRESS:
+            pass
+    with anyio.move_on_after(after):
+        await (await radio.connect(ADDRESS, within=WITHIN)).aclose()
+    await assert_it_works(radio)
+
+
+async def test_two_locks_are_connected_at_once(radio, twin, ether):
+    async with on_air(ether, EchoTwin(OTHER)), connected(radio) as one, connected(radio, OTHER) as two:
+        assert await one.read(NAME) == await two.read(NAME) == b"Echo"
+
+
+async def device_path(radio: BluezRadio) -> str:
+    link = await radio.connect(ADDRESS, within=WITHIN)
+    await link.aclose()
+    return link._client._backend._device_path
+
+
+def connect_message(device: str) -> Message:
+    return Message(destination="org.bluez", path=device, interface="org.bluez.Device1", member="Connect")
+
+
+async def test_what_a_killed_run_left_connected_is_disconnected_before_the_start(ether, twin):
+    async with running() as radio, system_bus() as killed:
+        await killed.call(connect_message(await device_path(radio)))
+        assert twin.central is not None
+    async with running(ours={ADDRESS}) as radio:
+        await until(lambda: twin.central is None, within=1)
+        await assert_it_works(radio)
+
+
+async def test_a_connection_that_a_killed_run_was_making_is_called_off_at_the_start(ether, twin):
+    async with running() as radio, system_bus() as killed:
+        device = await device_path(radio)
+        twin.advertising = False
+        await anyio.sleep(0.5)
+        await killed.send(connect_message(device))
+        await anyio.sleep(0.2)
+    async with running(ours={ADDRESS}) as radio:
+        twin.advertising = True
+        await assert_it_works(radio)
+
+
+async def test_an_adapter_powered_off_by_someone_is_told_and_taken_up_again(radio, twin, ether):
+    async with connected(radio) as link, system_bus() as bus:
+        assert await power(bus, ether.adapter, on=False)
+        await until(lambda: not radio.usable)
+        assert not link.is_open
+        with pytest.raises(RadioDown):
+            await radio.connect(ADDRESS, within=1)
+        assert await power(bus, ether.adapter, on=True)
+        await until(lambda: radio.usable)
+    await assert_it_works(radio)

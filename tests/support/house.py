@@ -1,0 +1,270 @@
+"""A house with virtual Nuki locks, and the lives of the bridge in it, one after the other over one journal.
+
+Everything is the bridge's own but the radio, the clock and the broker, so it runs under virtual time. What really
+moved, and when, is in `House.movements`.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
+
+import anyio
+
+from bridge import app, crash
+from bridge.app import Bridge
+from bridge.attempt import State
+from bridge.bell import Bell
+from bridge.config import Config
+from bridge.config.fields import virtual_address
+from bridge.errors import BridgeError
+from bridge.journal import Journal, inline, open_journal
+from bridge.policy import Message
+from drivers.base import Action, Method
+from drivers.nuki import NukiCredential, NukiDriver
+from drivers.virtual.operation import Completion
+from drivers.virtual.peripheral import VirtualSettings
+from tests.support.clock import RunningClock
+from tests.support.fake_connection import FakeConnection, FakeSession
+from tests.support.twin_radio import TwinRadio
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Generator
+    from pathlib import Path
+
+    from bridge.dispatcher import Receipt
+    from bridge.model import Attempt
+    from bridge.states import States
+    from drivers.nuki.virtual import NukiTwin
+    from drivers.virtual.lock import VirtualLock
+    from drivers.virtual.operation import Movement
+
+FRONT = "front_door"
+BACK = "back_door"
+BASE = "lockbridge/g1"
+TTL = 30.0
+PATIENCE = 1000.0
+"""Seconds for which something is waited for."""
+
+
+class Died(BridgeError):
+    """The process ends here."""
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Return once the condition holds, looked at every 10 ms of virtual time for a few minutes of it."""
+    with anyio.fail_after(PATIENCE):
+        while not condition():  # noqa: ASYNC110 - what is waited for has no event of its own
+            await anyio.sleep(0.01)
+
+
+class House:
+    """The locks, and what a bridge in it is told of them."""
+
+    def __init__(self, path: Path, *lock_ids: str, **settings: Any) -> None:
+        self.path = path
+        self.clock = RunningClock()
+        self.twins: dict[str, NukiTwin] = {}
+        self.credentials: dict[str, NukiCredential] = {}
+        for lock_id in lock_ids or (FRONT,):
+            twin, credential = NukiDriver().twin(virtual_address(lock_id), lock_id, VirtualSettings(**settings))
+            twin.lock.now = self.clock.wall
+            self.twins[lock_id], self.credentials[lock_id] = twin, credential
+        self.radio = TwinRadio(*self.twins.values())
+        self.disk_delay = 0.0
+        self.commands: dict[str, Any] = {}
+        self.lock_fields: dict[str, Any] = {}
+        self.configured = set(self.twins)
+
+    @classmethod
+    @asynccontextmanager
+    async def standing(cls, path: Path, *lock_ids: str, **settings: Any) -> AsyncGenerator[House]:
+        """Let the locks live for the length of the context."""
+        house = cls(path, *lock_ids, **settings)
+        async with anyio.create_task_group() as group:
+            for twin in house.twins.values():
+                await group.start(twin.run)
+            yield house
+            group.cancel_scope.cancel()
+
+    @property
+    def lock(self) -> VirtualLock:
+        """The front door's."""
+        return self.twins[FRONT].lock
+
+    @property
+    def movements(self) -> list[Movement]:
+        """Every start of the front door's motor."""
+        return self.lock.movements
+
+    @asynccontextmanager
+    async def life(self) -> AsyncGenerator[Life]:
+        """Run a bridge. Leaving the context ends it as a kill does: without a farewell, whatever is under way."""
+        bell = Bell()
+        journal = await open_journal(self.path / "journal.db", self.clock, bell, run=self._disk)
+        try:
+            life = Life(await self._bridge(journal, bell))
+            async with anyio.create_task_group() as group:
+                await group.start(life.bridge.run)
+                yield life
+                for worker in life.bridge.workers.values():
+                    worker.stop()
+                    worker.abandon()
+                group.cancel_scope.cancel()
+        finally:
+            await journal.close()
+
+    @asynccontextmanager
+    async def last_moments(self, point: str) -> AsyncGenerator[Life]:
+        """Run a bridge that dies at a crash point, and return once it has."""
+
+        def die(name: str) -> None:
+            if name == point:
+                raise Died
+
+        try:
+            async with self.life() as life:
+                with patch.object(crash, "point", die):
+                    yield life
+                    await anyio.sleep(PATIENCE)
+        except* Died:
+            pass
+        else:
+            raise AssertionError(f"it never came to {point}")
+
+    async def _disk(self, work):
+        """Write and read in place, as slowly as told."""
+        if self.disk_delay:
+            await anyio.sleep(self.disk_delay)
+        return await inline(work)
+
+    async def _bridge(self, journal: Journal, bell: Bell) -> Bridge:
+        """Put the bridge together as its own root does, but for the radio and the session with a broker."""
+        twins = {lock_id: (twin, self.credentials[lock_id]) for lock_id, twin in self.twins.items()}
+        with (
+            patch.object(app.radios, "virtual_locks", lambda _config: twins),
+            patch.object(app.radios, "make", lambda *_: self.radio),
+            patch.object(app, "Session", lambda _settings: FakeSession()),
+        ):
+            return await Bridge.make(self._config(), journal, self.clock, bell)
+
+    def _config(self) -> Config:
+        lock = {"driver": "nuki", "actions": ["lock", "unlock", "unlatch"], **self.lock_fields}
+        tables = {
+            "bridge": {"id": "g1", "state_dir": str(self.path)},
+            "mqtt": {"url": "mqtt://127.0.0.1"},
+            "commands": {"rate_limit": 0, **self.commands},
+            "bluetooth": {"radio": "virtual"},
+            "homeassistant": {"discovery": False},
+            "locks": [{"id": lock_id, **lock} for lock_id in self.twins if lock_id in self.configured],
+        }
+        return Config.model_validate(tables)
+
+
+@dataclass(frozen=True)
+class Life:
+    """A bridge that runs."""
+
+    bridge: Bridge
+
+    @property
+    def states(self) -> States:
+        return self.bridge.outbox._states
+
+    def connect(self, **fields: Any) -> FakeConnection:
+        """Give the bridge a connection to a broker."""
+        connection = FakeConnection(**fields)
+        self.bridge.session.connect(connection)
+        return connection
+
+    async def submit(
+        self, action: str = "unlock", lock_id: str = FRONT, *, start: bool = True, **fields: Any
+    ) -> Receipt:
+        """Give a command; further fields are the body's (`custom_id`, `expires_at`) or the message's."""
+        body = {"action": action}
+        body |= {name: fields.pop(name) for name in ("custom_id", "expires_at") if name in fields}
+        known = {"method": Method.REMOTE_API, "arrived": self.bridge.clock.boottime()}
+        message = Message(lock_id=lock_id, payload=json.dumps(body).encode(), **(known | fields))
+        receipt = await self.bridge.dispatcher.submit(message)
+        if start:
+            self.bridge.dispatcher.start(receipt)
+        return receipt
+
+    async def ended(self, receipt: Receipt) -> Attempt:
+        """Return the attempt once it has its outcome."""
+        state = f"SELECT state FROM attempt WHERE seq = {receipt.attempt.seq}"
+        await until(lambda: State(self.rows(state)[0][0]).terminal)
+        return await self.attempt(receipt)
+
+    async def perform(self, action: str = "unlock", lock_id: str = FRONT, **fields: Any) -> Attempt:
+        """Give a command and return its attempt once it has its outcome."""
+        return await self.ended(await self.submit(action, lock_id, **fields))
+
+    async def attempt(self, receipt: Receipt) -> Attempt:
+        attempt = await self.bridge.journal.attempt(receipt.attempt.action_id)
+        assert attempt is not None
+        return attempt
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """Ask the journal's file."""
+        return [tuple(row) for row in self.bridge.journal._store._connection.execute(sql)]
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        """Every recorded event's body, in order."""
+        return [json.loads(body) for (body,) in self.rows("SELECT body FROM event ORDER BY seq")]
+
+    def told(self, attempt: Attempt) -> list[dict[str, Any]]:
+        """Return the recorded events of one attempt, in order."""
+        sql = f"SELECT body FROM event WHERE attempt_id = '{attempt.attempt_id}' ORDER BY seq"
+        return [json.loads(body) for (body,) in self.rows(sql)]
+
+    def device(self, lock_id: str = FRONT) -> dict[str, Any]:
+        """Return the lock's outward state."""
+        return dict(self.states.device(lock_id))
+
+    @contextmanager
+    def unwritable(self) -> Generator[None]:
+        """Let no write reach the journal for the length of the context."""
+        self.lock_journal()
+        try:
+            yield
+        finally:
+            self.unlock_journal()
+
+    def lock_journal(self) -> None:
+        self.rows("PRAGMA query_only = 1")
+
+    def unlock_journal(self) -> None:
+        self.rows("PRAGMA query_only = 0")
+
+
+def check(house: House, life: Life, attempt: Attempt) -> None:
+    """Check an attempt's outcome against what the lock really did, and its events against its outcome."""
+    lock = house.twins[attempt.lock_id].lock
+    moved = [movement for movement in lock.movements if movement.tag == attempt.tag]
+    assert attempt.state.terminal
+    assert len(moved) <= 1
+    assert all(movement.at < attempt.deadline for movement in moved)
+    ends = [operation.completion for operation in lock.log if operation.tag == attempt.tag]
+    if attempt.state is State.FAILED:
+        assert Completion.SUCCESS not in ends
+    if attempt.state is State.CONFIRMED and attempt.changed:
+        assert ends == [Completion.SUCCESS]
+    _check_events(life.told(attempt), attempt)
+
+
+def _check_events(told: list[dict[str, Any]], attempt: Attempt) -> None:
+    succeeded = attempt.state is State.CONFIRMED
+    kind = "lock_door" if attempt.action is Action.LOCK else "unlock_door"
+    kinds = ["lock.action_completed", f"action_attempt.{kind}.{'succeeded' if succeeded else 'failed'}"]
+    if succeeded and attempt.changed is not False:
+        kinds.append("lock.locked" if attempt.action is Action.LOCK else "lock.unlocked")
+    assert [event["event_type"] for event in told] == kinds
+    assert told[0]["status"] == ("success" if succeeded else "failed")
+    assert told[0]["was_confirmed_by_device"] is succeeded
+    assert told[0].get("error_code") == attempt.code
+    assert told[1]["status"] == ("success" if succeeded else "error")

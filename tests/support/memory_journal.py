@@ -1,0 +1,160 @@
+"""What `bridge.journal.Journal` promises, in lists: nothing but the rules, to measure the one on disk by."""
+
+from __future__ import annotations
+
+import itertools
+import uuid
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from bridge.attempt import State, Step, advance
+from bridge.errors import IllegalStep, StorageUnavailable
+from bridge.journal.journal import CUSTOM_ID_MEMORY
+from bridge.model import Attempt, Command, Ending, Event
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from bridge.bell import Bell
+    from bridge.clock import Clock
+    from bridge.journal.store import Run
+    from drivers.base import Action
+
+
+@dataclass
+class _Row:
+    command: Command
+    attempt: Attempt
+
+
+class MemoryJournal:
+    """Outlives the bridge's lives; `reopened` begins one.
+
+    Attributes:
+        failing: whether nothing can be written.
+    """
+
+    set_aside = None
+
+    def __init__(self, clock: Clock) -> None:
+        self.epoch = str(uuid.uuid4())
+        self.fresh = True
+        self.failing = False
+        self.rows: list[_Row] = []
+        self.events: list[Event] = []
+        self.sent: set[int] = set()
+        self._facts: dict[str, str] = {}
+        self._clock = clock
+        self._count = itertools.count(1)
+
+    def reopened(self, bell: Bell, run: Run) -> MemoryJournal:
+        self.fresh = not self._facts
+        self._bell = bell
+        self._run = run
+        return self
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+    async def _write(self, work: Callable[[], Any]) -> Any:
+        def guarded() -> Any:
+            if self.failing:
+                raise StorageUnavailable("It is full.")
+            return work()
+
+        return await self._run(guarded)
+
+    async def accept(self, command: Command, deadline: float) -> Attempt:
+        attempt = Attempt(
+            seq=next(self._count),
+            action_id=f"act_{uuid.uuid4().hex[:16]}",
+            attempt_id=uuid.uuid4(),
+            lock_id=command.lock_id,
+            action=command.action,
+            method=command.method,
+            custom_id=command.custom_id,
+            boot_id=self._clock.boot_id,
+            deadline=deadline,
+            accepted_at=self._clock.wall(),
+        )
+        await self._write(lambda: self.rows.append(_Row(command, attempt)))
+        return attempt
+
+    async def commit(self, attempt: Attempt) -> Attempt:
+        return await self._write(lambda: self._advance(attempt, replace(attempt, state=State.COMMITTED), Step.COMMIT))
+
+    async def end(self, attempt: Attempt, ending: Ending, events: Callable[[Attempt], Sequence[Event]]) -> Attempt:
+        ended = replace(
+            attempt,
+            state=advance(attempt.state, ending.step),
+            method=ending.method or attempt.method,
+            stage=ending.stage,
+            code=ending.code,
+            message=ending.message,
+            changed=ending.changed,
+            ended_at=self._clock.wall(),
+        )
+
+        def work() -> Attempt:
+            self._advance(attempt, ended, ending.step)
+            self._tell(events(ended))
+            return ended
+
+        await self._write(work)
+        self._bell.ring()
+        return ended
+
+    def _advance(self, before: Attempt, after: Attempt, step: Step) -> Attempt:
+        (row,) = (row for row in self.rows if row.attempt.seq == before.seq)
+        if advance(row.attempt.state, step) is not after.state:
+            raise IllegalStep("It is elsewhere.")
+        row.attempt = after
+        return after
+
+    def _tell(self, events: Sequence[Event]) -> None:
+        self.events += [replace(event, seq=len(self.events) + nth) for nth, event in enumerate(events, 1)]
+
+    async def tell(self, events: Sequence[Event]) -> None:
+        await self._write(lambda: self._tell(events))
+        self._bell.ring()
+
+    async def unsent(self, after: int, limit: int) -> list[Event]:
+        return await self._run(lambda: [e for e in self.events[after:] if e.seq not in self.sent][:limit])
+
+    async def mark_sent(self, seqs: Iterable[int]) -> None:
+        await self._write(lambda: self.sent.update(seqs))
+
+    async def earlier(self, command: Command, window: float) -> Attempt | None:
+        def age(row: _Row) -> float:
+            if row.attempt.boot_id == self._clock.boot_id:
+                return self._clock.boottime() - row.command.arrived
+            return (self._clock.wall() - row.attempt.accepted_at).total_seconds()
+
+        def repeats(row: _Row) -> bool:
+            known, new = row.command, command
+            if (known.lock_id, known.action) != (new.lock_id, new.action):
+                return False
+            if new.custom_id:
+                same = known.custom_id == new.custom_id and age(row) <= CUSTOM_ID_MEMORY
+            else:
+                same = new.request_key is not None and known.request_key == new.request_key and age(row) <= window
+            redelivered = new.redelivered and new.packet_key is not None and known.packet_key == new.packet_key
+            return same or (redelivered and age(row) <= window)
+
+        return await self._run(lambda: next((row.attempt for row in reversed(self.rows) if repeats(row)), None))
+
+    async def accepted_since(self, lock_id: str, action: Action, since: float) -> int:
+        def counts(row: _Row) -> bool:
+            same = (row.attempt.lock_id, row.attempt.action) == (lock_id, action)
+            return same and row.attempt.boot_id == self._clock.boot_id and row.command.arrived > since
+
+        return await self._run(lambda: sum(map(counts, self.rows)))
+
+    async def open_attempts(self) -> list[Attempt]:
+        return await self._run(lambda: [row.attempt for row in self.rows if not row.attempt.state.terminal])
+
+    async def fact(self, name: str, default: str) -> str:
+        return await self._write(lambda: self._facts.setdefault(name, default))
+
+    async def prune(self) -> None:
+        """All is remembered."""

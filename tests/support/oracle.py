@@ -1,0 +1,36 @@
+"""What the locks' motors did against what the bridge told of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from tests.support.mqtt_client import Heard
+
+
+def by_attempt(events: Iterable[Heard]) -> dict[str, list[Heard]]:
+    """Return events by the attempt that they tell of."""
+    found: dict[str, list[Heard]] = {}
+    for event in events:
+        found.setdefault(event.body["action_attempt_id"], []).append(event)
+    return found
+
+
+def same(told: list[Heard]) -> bool:
+    """Tell whether it is one event, told once or more often."""
+    return len({each.body["event_id"] for each in told}) == len({each.payload for each in told}) == 1
+
+
+def is_true(event: Mapping[str, Any], moved: Mapping[str, int]) -> bool:
+    """Tell whether an outcome agrees with how often the motor started for it.
+
+    Args:
+        event: `lock.action_completed`.
+        moved: starts of a motor by the action's id.
+    """
+    starts = moved.get(event["action_id"], 0)
+    if event["status"] == "success" and "changed" in event:
+        return starts == event["changed"]
+    return starts == 0 or event.get("error_code") == "OUTCOME_UNKNOWN" or event["performed_via"] == "unknown"

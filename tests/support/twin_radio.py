@@ -1,0 +1,93 @@
+"""A radio over virtual locks without any Bluetooth library: it runs under virtual time and fails as told."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+import anyio
+
+from bridge.ble.radio import Absence, Presence, RadioDown, Unreachable
+from drivers.base import LinkLost
+from drivers.virtual.link import TwinLink
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    from drivers.virtual.peripheral import Twin
+
+
+class RadioLink(TwinLink):
+    """A link as a radio hands it out."""
+
+    context: AbstractContextManager[TwinLink]
+
+    async def aclose(self) -> None:
+        self.context.__exit__(None, None, None)
+
+
+class TwinRadio:
+    """A `bridge.ble.radio.Radio`.
+
+    Attributes:
+        usable: whether there is an adapter.
+        silent: whether the locks have not been heard for too long.
+        refusals: how many of the next connects are refused, and `absence` is why.
+        delays: seconds that each of the next connects takes, then none.
+        stuck: addresses that never answer a connect.
+        connects: the address of each connect, as it was begun.
+        links: every link that was made, the newest last.
+        on_link: called with each new link, to arm its faults.
+    """
+
+    def __init__(self, *twins: Twin) -> None:
+        self.twins = {twin.address: twin for twin in twins}
+        self.usable = True
+        self.silent = False
+        self.refusals = 0
+        self.absence = Absence.HELD_BY_ANOTHER
+        self.delays: deque[float] = deque()
+        self.stuck: set[str] = set()
+        self.connects: list[str] = []
+        self.links: list[RadioLink] = []
+        self.on_link: Callable[[RadioLink], None] = lambda _link: None
+
+    async def run(self, *, task_status=anyio.TASK_STATUS_IGNORED) -> None:
+        task_status.started()
+        await anyio.sleep_forever()
+
+    def presence(self, address: str) -> Presence:
+        heard = not self.silent and self.twins[address].advertisement() is not None
+        return Presence(anyio.current_time() if heard else None, rssi=-60, silent=self.silent)
+
+    def advertisements(self):
+        raise NotImplementedError
+
+    async def connect(self, address: str, *, within: float) -> RadioLink:
+        self.connects.append(address)
+        try:
+            with anyio.fail_after(within):
+                if address in self.stuck:
+                    await anyio.sleep_forever()
+                await anyio.sleep(self.delays.popleft() if self.delays else 0)
+        except TimeoutError as error:
+            raise Unreachable("The lock did not answer in time.") from error
+        return self._connected(address)
+
+    def _connected(self, address: str) -> RadioLink:
+        if not self.usable:
+            raise RadioDown("The adapter is down.")
+        if self.refusals:
+            self.refusals -= 1
+            raise Unreachable("The lock refused.", self.absence)
+        context = RadioLink.connect(self.twins[address])
+        try:
+            link = context.__enter__()
+        except LinkLost as error:
+            raise Unreachable(error.message) from error
+        assert isinstance(link, RadioLink)
+        link.context = context
+        self.links.append(link)
+        self.on_link(link)
+        return link

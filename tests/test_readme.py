@@ -1,0 +1,177 @@
+"""Every command of the README is run, in its order, as a newcomer would run it.
+
+What would change the machine is led into a folder: absolute paths go below it, apt only simulates, and systemd's tools
+work on it as on another root.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.support.mosquitto import BINARY as MOSQUITTO
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"^```bash\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+COMMANDS = [line for block in BLOCKS for line in block.splitlines()]
+SMALLEST = re.search(r"^```toml\n(\[bridge\].*?)^```", README, re.MULTILINE | re.DOTALL)[1]
+USUAL_PORT = 1883
+
+DEMO, TESTS = COMMANDS[:2]
+DAEMON = [line for line in COMMANDS if line.endswith(" run")]
+SUBSCRIBER = [line for line in COMMANDS if line.startswith("mosquitto_sub")]
+PUBLISHER = [line for line in COMMANDS if line.startswith("mosquitto_pub")]
+QUESTION = [line for line in COMMANDS if line.startswith("mosquitto_rr")]
+BRIDGE = [line for line in COMMANDS if line.startswith("lock-bridge") and line not in DAEMON]
+INSTALL = [line for line in COMMANDS if line.startswith("sudo")]
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory):
+    """What a newcomer has: the files of the repository and nothing else."""
+    folder = tmp_path_factory.mktemp("checkout")
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+    )
+    for name in filter(None, listed.stdout.decode().split("\0")):
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    return folder
+
+
+@pytest.fixture
+def home(tmp_path):
+    """A folder with the smallest configuration, and this environment's commands on the path."""
+    (tmp_path / "config.toml").write_text(SMALLEST)
+    return tmp_path
+
+
+def environment(home: Path) -> dict[str, str]:
+    path = f"{Path(sys.executable).parent}:/usr/sbin:{os.environ['PATH']}"
+    return {**os.environ, "PATH": path, "LOCK_BRIDGE_CONFIG": str(home / "config.toml")}
+
+
+def run(command: str, folder: Path, **more: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["bash", "-euc", command],
+        cwd=folder,
+        env=environment(folder) | more,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+
+
+def test_each_command_is_one_of_those_below():
+    known = [DEMO, TESTS, *DAEMON, *SUBSCRIBER, *PUBLISHER, *QUESTION, *BRIDGE, *INSTALL]
+    assert sorted(known) == sorted(COMMANDS)
+
+
+@pytest.mark.timeout(600)
+def test_the_first_command_shows_the_demo_on_a_clean_checkout(checkout):
+    done = run(DEMO, checkout)
+    assert done.returncode == 0, done.stderr
+    for told in ("LOCK_JAMMED", '"replayed": true', "ACTION_NOT_ALLOWED", '"changed": false', "COMMAND_EXPIRED"):
+        assert told in done.stdout
+
+
+def test_the_second_command_is_what_continuous_integration_runs():
+    assert os.access(ROOT / TESTS, os.X_OK)
+    assert TESTS in (ROOT / ".ci" / "run").read_text()
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("command", [" \n".join(INSTALL)], ids=["in order"])
+def test_it_is_installed_as_the_readme_says(checkout, tmp_path, command):
+    root = tmp_path / "root"
+    for folder in ("opt", "usr/local/bin", "usr/lib/sysusers.d", "etc/systemd/system"):
+        (root / folder).mkdir(parents=True)
+    led = (
+        command.replace("sudo ", "")
+        .replace("apt install", "apt-get install --simulate")
+        .replace("systemctl enable --now", f"systemctl --root={root} enable")
+        .replace("systemd-sysusers", f"systemd-sysusers --root={root} lock-bridge.conf")
+    )
+    led = re.sub(r"(?<= )/(?=opt|etc|usr)|(?<=^)/(?=opt)", f"{root}/", led, flags=re.MULTILINE)
+    done = run(led, checkout)
+    assert done.returncode == 0, done.stderr
+    assert (root / "etc/systemd/system/multi-user.target.wants/lock-bridge.service").is_symlink()
+    assert "lock-bridge" in (root / "etc/passwd").read_text()
+    version = subprocess.run([root / "opt/lock-bridge/bin/lock-bridge", "--version"], capture_output=True, check=True)
+    assert version.stdout.startswith(b"lock-bridge ")
+    example = run(
+        f"{root}/usr/local/bin/lock-bridge --config {root}/etc/lock-bridge/config.toml check-config", checkout
+    )
+    assert "password" not in example.stdout + example.stderr or example.returncode in (0, 2)
+
+
+@pytest.mark.timeout(120)
+def test_a_lock_is_found_paired_and_commanded(home):
+    with ExitStack() as running:
+        _usual_broker(home, running)
+        for command in BRIDGE:
+            quick = f"{command} --seconds 1" if command.endswith("scan") else command
+            done = run(quick, home)
+            assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+        _started(DAEMON[0], home, running, until="connected to the broker")
+        heard = _started(SUBSCRIBER[0], home, running, until="/status ")
+        assert run(PUBLISHER[0], home).returncode == 0
+        seen = _until(heard, "events/lock.unlocked/front_door")
+        answer = run(QUESTION[0], home)
+    assert '"locked":false' in answer.stdout, answer.stderr
+    assert '"status":"pending"' in seen
+    assert "events/lock.action_completed/front_door" in seen
+    assert "events/action_attempt.unlock_door.succeeded/front_door" in seen
+
+
+def _usual_broker(home: Path, running: ExitStack) -> None:
+    """Have a broker at the port that the README's commands go to: the machine's own, or else one for the test."""
+    with socket.socket() as probe:
+        if probe.connect_ex(("127.0.0.1", USUAL_PORT)) == 0:
+            return
+    broker = running.enter_context(
+        subprocess.Popen([MOSQUITTO, "-p", str(USUAL_PORT)], stderr=subprocess.PIPE, text=True)
+    )
+    running.callback(broker.terminate)
+    _until(broker.stderr, "running")
+
+
+def _started(command: str, home: Path, running: ExitStack, *, until: str):
+    process = running.enter_context(
+        subprocess.Popen(
+            ["bash", "-c", f"exec {command}"],
+            cwd=home,
+            env=environment(home),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+    )
+    running.callback(process.terminate)
+    _until(process.stdout, until)
+    return process.stdout
+
+
+def _until(stream, what: str) -> str:
+    """Read up to the line that has it; the test's time limit bounds it."""
+    seen = ""
+    while what not in seen:
+        line = stream.readline()
+        assert line, f"it ended before {what!r}: {seen}"
+        seen += line
+    return seen
