@@ -29,8 +29,8 @@ class Calls:
     def __init__(self) -> None:
         self._flights: set[_Flight[Any]] = set()
 
-    async def run(self, call: Callable[[], Awaitable[T]], *, within: float) -> T:
-        """Await `call()`, shielded and bounded.
+    async def run(self, call: Callable[[], Awaitable[T]], *, within: float, grace: float = 0.0) -> T:
+        """Await `call()`, shielded and bounded; cancelled, it may still come to its end for `grace` seconds.
 
         A caller that is cancelled does not learn the result: what a successful call opened is the caller's to close
         then.
@@ -47,7 +47,7 @@ class Calls:
                 try:
                     await flight.done.wait()
                 finally:
-                    flight.end()
+                    flight.end(grace)
         finally:
             self._flights.discard(flight)
         return flight.result()
@@ -78,15 +78,15 @@ class _Flight(Generic[T]):
             finally:
                 self.done.set()
 
-    def end(self) -> None:
-        """Give the call its edge, unless it had one."""
+    def end(self, grace: float = 0.0) -> None:
+        """Give the call its edge, after so many seconds, unless it had one."""
         if self._ended or self.done.is_set():
             return
         self._ended = True
         if self._started and not self._edge.expired():
-            now = asyncio.get_running_loop().time()
-            self._edge.reschedule(now)
-            self._last.reschedule(now + CLEANUP)
+            edge = asyncio.get_running_loop().time() + grace
+            self._edge.reschedule(min(edge, self._edge.when() or edge))
+            self._last.reschedule(edge + CLEANUP)
 
     def result(self) -> T:
         if self._error is not None:

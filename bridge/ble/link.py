@@ -39,6 +39,13 @@ BACKLOG = 1024
 
 _log = structlog.get_logger()
 
+CONNECT_GRACE = 1.0
+"""Seconds in which a connect that is called off may still come about, to be closed properly.
+
+Called off in the moment in which the lock answers, the kernel can forget a connection that the adapter and the lock go
+on with; neither is then heard or reached again.
+"""
+
 
 class BleakLink:
     """An open link. Made by `connect`."""
@@ -164,7 +171,7 @@ class BleakLink:
         self._end()
 
     async def _begin(self, within: float) -> None:
-        await self._calls.run(self._connect, within=within)
+        await self._calls.run(self._connect, within=within, grace=CONNECT_GRACE)
         # The first of several with one UUID, by handle; BlueZ lists them in no order.
         found = sorted(self._client.services.characteristics.items(), reverse=True)
         if not found:  # seen of BlueZ when the connection before was called off

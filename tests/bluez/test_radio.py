@@ -156,7 +156,7 @@ async def test_a_lock_that_has_gone_is_unreachable_and_can_be_reached_when_it_is
     await assert_it_works(radio)
 
 
-@pytest.mark.parametrize("after", [0.0, 0.005, 0.06, 0.08, 0.1, 0.15, 0.2, 0.3])
+@pytest.mark.parametrize("after", [0.0, 0.005, 0.02, 0.03, 0.06, 0.08, 0.1, 0.15, 0.2, 0.3])
 async def test_a_connect_cancelled_at_any_moment_leaves_bluez_able_to_connect_at_once(radio, twin, after):
     async with radio.advertisements() as heard:
         while (await heard.receive()).address != ADDRESS:

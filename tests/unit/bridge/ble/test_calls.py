@@ -148,3 +148,14 @@ async def test_an_answer_that_comes_with_the_edge_is_still_an_answer():
         return "too late"
 
     assert await Calls().run(stubborn, within=0.01) == "answer"
+
+
+@pytest.mark.parametrize(("grace", "ends"), [(30, True), (0, False)])
+async def test_a_call_whose_caller_is_cancelled_may_come_to_its_end_within_its_grace(grace, ends):
+    library = Library()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(lambda: Calls().run(library.call, within=60, grace=grace))
+        await library.begun.wait()
+        tasks.cancel_scope.cancel()
+        asyncio.get_running_loop().call_soon(library.answer.set)
+    assert library.cleaned is not ends
