@@ -14,6 +14,9 @@ _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _BOOT_ID_VARIABLE = "LOCK_BRIDGE_BOOT_ID"
 """Set by the systemd unit (`%b`), whose sandbox hides the file."""
 
+TRUST_FOR = 1.0
+"""Seconds for which the answer to whether wall time is right is good: every command asks."""
+
 _STA_UNSYNC = 0x40
 """adjtimex(2): the kernel clock is not synchronised."""
 _TIME_ERROR = 5
@@ -47,6 +50,8 @@ class SystemClock:
     def __init__(self, trust: Literal["auto", "always"] = "auto") -> None:
         self.boot_id = os.environ.get(_BOOT_ID_VARIABLE) or _BOOT_ID.read_text().strip()
         self._always = trust == "always"
+        self._trusted = False
+        self._ask_at = 0.0
 
     def boottime(self) -> float:
         """Seconds since boot, suspended time included."""
@@ -58,7 +63,11 @@ class SystemClock:
 
     def trusted(self) -> bool:
         """Whether the configuration vouches for the clock, or a time service has set it."""
-        return self._always or _TIMESYNCD_SYNCHRONIZED.exists() or _kernel_synchronised()
+        now = self.boottime()
+        if now >= self._ask_at:
+            self._ask_at = now + TRUST_FOR
+            self._trusted = self._always or _TIMESYNCD_SYNCHRONIZED.exists() or _kernel_synchronised()
+        return self._trusted
 
 
 class _Timex(ctypes.Structure):

@@ -44,11 +44,15 @@ def test_the_clock_is_trusted_as_the_kernel_says(kernel, answer, trusted):
     assert SystemClock().trusted() is trusted
 
 
-def test_the_clock_is_trusted_once_timesyncd_has_set_it(kernel, tmp_path):
+def test_the_clock_is_trusted_once_timesyncd_has_set_it(kernel, tmp_path, monkeypatch):
     kernel(*UNSYNCHRONISED)
     machine = SystemClock("auto")
+    now = machine.boottime()
+    monkeypatch.setattr(machine, "boottime", lambda: now)
     assert not machine.trusted()
     (tmp_path / "synchronized").touch()
+    assert not machine.trusted()
+    now += clock.TRUST_FOR
     assert machine.trusted()
 
 
