@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 LONG = bool(os.environ.get("LOCK_BRIDGE_LONG"))
-LONG_FACTOR = 100
+LONG_FACTOR = 20
 """How many times as much is tried in a long run."""
 FOREVER = 100_000.0
 """Seconds of virtual time after which whoever still waits hangs."""
 
 
 def effort(examples: int) -> settings:
-    """Return the settings for a test that tries so many examples, and a hundred times as many in a long run."""
+    """Return the settings for a test that tries so many examples, and `LONG_FACTOR` times as many in a long run."""
     return settings(
         max_examples=examples * (LONG_FACTOR if LONG else 1),
         deadline=None,
