@@ -162,7 +162,7 @@ class Bridge:
         announcer = Announcer(clock)
         door = Door(
             topics=topics,
-            inbox=Inbox(topics, dispatcher, clock, fresh=journal.fresh),
+            inbox=Inbox(topics, dispatcher, clock, journal),
             questions=questions,
             outbox=outbox,
             announcer=announcer,

@@ -34,6 +34,8 @@ ATTEMPT_MEMORY = 30 * 24 * 3600.0
 EVENT_MEMORY = 7 * 24 * 3600.0
 """Seconds for which delivered events are kept; undelivered ones are kept as long as attempts."""
 
+_UNSETTLED = "commands of before this record may come"
+
 _AGE = "CASE WHEN boot_id = :boot THEN :now - arrived WHEN dated AND :dated THEN :wall - {at} ELSE :now END"
 """How old an attempt is in seconds, at least, by its wall time in column `at` if need be."""
 
@@ -46,12 +48,19 @@ async def open_journal(path: Path, clock: Clock, bell: Bell, run: Run = in_threa
     """
     store = await Store.open(path, clock.wall(), run)
     made = str(uuid.uuid4())
+
+    def begin(db: sqlite3.Connection) -> tuple[str, bool]:
+        epoch = rows.keep_fact(db, "epoch", made)
+        if epoch == made:
+            rows.keep_name(db, _UNSETTLED)
+        return epoch, rows.has_name(db, _UNSETTLED)
+
     try:
-        epoch = await store.write(lambda db: rows.keep_fact(db, "epoch", made))
+        epoch, fresh = await store.write(begin)
     except StorageUnavailable:
         await store.close()
         raise
-    return Journal(store, clock, bell, epoch, fresh=epoch == made)
+    return Journal(store, clock, bell, epoch, fresh=fresh)
 
 
 class Journal:
@@ -64,7 +73,7 @@ class Journal:
         self.epoch = epoch
         """The identity of this record: it changes when an earlier one was lost."""
         self.fresh = fresh
-        """Whether the record was begun at this start, so that nothing is remembered of earlier commands."""
+        """Whether commands may come of which an earlier record knew: until `settle`, over however many starts."""
 
     @property
     def writable(self) -> bool:
@@ -333,6 +342,15 @@ class Journal:
             StorageUnavailable: it could not be kept.
         """
         return await self._store.write(lambda db: rows.keep_fact(db, name, default))
+
+    async def settle(self) -> None:
+        """Record that no command of before this record can come any more.
+
+        Raises:
+            StorageUnavailable: it counts as fresh still.
+        """
+        await self._store.write(lambda db: rows.drop_name(db, _UNSETTLED))
+        self.fresh = False
 
     async def prune(self) -> None:
         """Forget ended attempts and events that are older than their memory.

@@ -27,6 +27,16 @@ def keep_name(db: sqlite3.Connection, name: str) -> bool:
     return db.execute("INSERT INTO fact (name, value) VALUES (?, '') ON CONFLICT DO NOTHING", (name,)).rowcount == 1
 
 
+def has_name(db: sqlite3.Connection, name: str) -> bool:
+    """Tell whether a name is kept."""
+    return db.execute("SELECT 1 FROM fact WHERE name = ?", (name,)).fetchone() is not None
+
+
+def drop_name(db: sqlite3.Connection, name: str) -> None:
+    """Keep a name no longer."""
+    db.execute("DELETE FROM fact WHERE name = ?", (name,))
+
+
 def insert(db: sqlite3.Connection, table: str, row: dict[str, Any]) -> int:
     """Insert a row and return its place."""
     columns, marks = ", ".join(row), ", ".join(f":{name}" for name in row)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from typing import Protocol
 
 import anyio
 import structlog
@@ -11,7 +12,7 @@ import structlog
 from bridge import crash
 from bridge.clock import Clock
 from bridge.dispatcher import Dispatcher, Receipt
-from bridge.errors import Refused
+from bridge.errors import Refused, StorageUnavailable
 from bridge.mqtt.broker import ConnectionLost, Message, PublishProperties, PublishRefused
 from bridge.mqtt.connection import Connection
 from bridge.mqtt.desk import Desk
@@ -36,18 +37,30 @@ class Barrier:
     passed: bool = False
 
 
+class Memory(Protocol):
+    """What is remembered of earlier commands."""
+
+    fresh: bool
+    """Whether it was begun anew: it may have forgotten what the broker still has queued."""
+
+    async def settle(self) -> None:
+        """Record that nothing is queued any more that it may have forgotten.
+
+        Raises:
+            StorageUnavailable: it counts as fresh still.
+        """
+        ...
+
+
 class Inbox:
     """Takes what the broker delivers."""
 
-    def __init__(self, topics: Topics, dispatcher: Dispatcher, clock: Clock, *, fresh: bool) -> None:
-        """Take what to use, and whether the journal was begun at this start.
-
-        Until a barrier has come back, such a journal may have forgotten what the broker still has queued.
-        """
+    def __init__(self, topics: Topics, dispatcher: Dispatcher, clock: Clock, memory: Memory) -> None:
+        """Take what to use."""
         self._topics = topics
         self._dispatcher = dispatcher
         self._clock = clock
-        self._forgetful = fresh
+        self._memory = memory
 
     async def serve(self, connection: Connection, barrier: Barrier | None, desk: Desk) -> None:
         """Take messages for as long as the connection stands.
@@ -60,7 +73,8 @@ class Inbox:
         Raises:
             ConnectionLost: the machine was suspended meanwhile; what is not acknowledged comes again, as old as it is.
         """
-        self._forgetful = self._forgetful and barrier is not None
+        if barrier is None:
+            await self._settle()
         slept = self._slept()
         async for message in connection.messages:
             if self._slept() - slept > NAP:
@@ -73,13 +87,21 @@ class Inbox:
             elif address.kind == "barrier":
                 if barrier is not None and address.name == barrier.mark:
                     barrier.passed = True
-                    self._forgetful = False
+                    await self._settle()
             elif address.kind == "rpc":
                 desk.take(message, address.name)
             else:
                 await self._command(connection, message, address, queued=self._queued(barrier))
                 continue
             connection.ack(message)
+
+    async def _settle(self) -> None:
+        """Nothing waits in the broker that was sent before the journal was begun."""
+        if self._memory.fresh:
+            try:
+                await self._memory.settle()
+            except StorageUnavailable as error:
+                log.warning("the journal stays begun anew until the next connection", reason=str(error))
 
     def _slept(self) -> float:
         """Return for how many seconds the machine was suspended, counted from anywhere."""
@@ -104,7 +126,7 @@ class Inbox:
                     misdirected=misdirected,
                     expires_in=message.expires_in,
                     perhaps_queued=queued,
-                    unremembered=queued and self._forgetful,
+                    unremembered=queued and self._memory.fresh,
                     request_key=_request_key(message),
                     packet_key=_packet_key(message),
                     # A broker that came back from an old store delivers again and does not know that it does.

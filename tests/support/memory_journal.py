@@ -48,7 +48,6 @@ class MemoryJournal:
         self._count = itertools.count(1)
 
     def reopened(self, bell: Bell, run: Run) -> MemoryJournal:
-        self.fresh = not self._facts
         self._bell = bell
         self._run = run
         return self
@@ -155,6 +154,9 @@ class MemoryJournal:
 
     async def fact(self, name: str, default: str) -> str:
         return await self._write(lambda: self._facts.setdefault(name, default))
+
+    async def settle(self) -> None:
+        await self._write(lambda: setattr(self, "fresh", False))
 
     async def prune(self) -> None:
         """All is remembered."""

@@ -257,12 +257,19 @@ class TestTellingOnce:
 
 
 class TestRecord:
-    async def test_a_new_record_is_fresh_and_an_old_one_keeps_its_epoch(self, journal, path, clock):
+    async def test_a_record_keeps_its_epoch(self, journal, path, clock):
         assert journal.fresh
         async with reopened(journal, path, clock) as again:
             assert again.epoch == journal.epoch
-            assert not again.fresh
             assert again.set_aside is None
+
+    async def test_a_record_is_fresh_until_nothing_of_before_it_can_come(self, journal, path, clock):
+        async with reopened(journal, path, clock) as again:
+            assert again.fresh
+            await again.settle()
+            assert not again.fresh
+            async with reopened(again, path, clock) as third:
+                assert not third.fresh
 
     async def test_a_record_that_replaces_a_damaged_one_has_an_epoch_of_its_own(self, journal, path, clock):
         await journal.close()

@@ -7,6 +7,7 @@ import pytest
 import trio.testing
 
 from bridge import crash
+from bridge.errors import StorageUnavailable
 from tests.support.fake_connection import Acked, Sent
 from tests.support.house import BASE, FRONT, TTL, House, until
 
@@ -34,6 +35,10 @@ async def exchange(connection, payload, topic=ACTIONS, **fields):
     done = connection.done[before : connection.done.index(Acked(packet))]
     (reply,) = [one for one in done if isinstance(one, Sent) and (one.topic.endswith("/reply") or one.topic == MINE)]
     return reply
+
+
+async def unwritable():
+    raise StorageUnavailable("It is full.")
 
 
 class TestTheOrder:
@@ -287,9 +292,10 @@ class TestBarrier:
     """What comes before the bridge's message to itself was queued while it was away."""
 
     async def known(self, house):
-        """Begin the journal in a life before."""
-        async with house.life():
-            pass
+        """Begin the journal in a life before, in which nothing can have been queued."""
+        async with house.life() as life:
+            life.connect()
+            await until(lambda: not life.bridge.journal.fresh)
 
     async def barrier(self, connection):
         await until(lambda: connection.on(f"{BASE}/barrier/"))
@@ -323,6 +329,27 @@ class TestBarrier:
             connection = life.connect(session_present=True)
             await anyio.sleep(61)
             assert "action_id" in (await exchange(connection, {"action": "unlock"})).body
+
+    async def test_a_journal_begun_anew_is_one_still_after_a_life_that_saw_no_barrier(self, house):
+        async with house.life():
+            pass
+        async with house.life() as life:
+            connection = life.connect(session_present=True)
+            reply = await exchange(connection, {"action": "unlock"}, expires_in=50)
+            assert reply.body["error_code"] == "COMMAND_EXPIRED"
+            connection.deliver((await self.barrier(connection)).topic, b"")
+            await until(lambda: not life.bridge.journal.fresh)
+        async with house.life() as life:
+            connection = life.connect(session_present=True)
+            assert "action_id" in (await exchange(connection, {"action": "unlock"}, expires_in=50)).body
+
+    async def test_a_journal_that_cannot_be_written_stays_begun_anew(self, house):
+        async with house.life() as life:
+            life.bridge.journal.settle = unwritable
+            connection = life.connect()
+            reply = await exchange(connection, {"action": "unlock"})
+            assert "action_id" in reply.body
+            assert life.bridge.journal.fresh
 
     async def test_in_a_new_session_nothing_was_queued(self, house):
         async with house.life() as life:
