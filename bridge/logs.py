@@ -1,5 +1,7 @@
 """What the bridge writes to standard error: lines for people on a terminal, `key=value` lines elsewhere.
 
+Under systemd it goes to the system's log, each value as a field: `journalctl LOCK_ID=front_door`.
+
 Rules:
 1. No secret is written: a `SecretStr` hides itself, models are named and not shown, keys that are named as secrets
    are hidden whatever they hold, and bytes are counted.
@@ -15,6 +17,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import structlog
 from pydantic import BaseModel
+
+from bridge import journald
 
 if TYPE_CHECKING:
     from structlog.typing import EventDict, Processor
@@ -44,10 +48,14 @@ def configure(*, verbose: bool = False, stream: TextIO | None = None) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.stdlib.LoggerFactory(),
     )
-    handler = logging.StreamHandler(output)
+    to_journald = journald.reads(output)
+    handler = journald.JournaldHandler(output) if to_journald else logging.StreamHandler(output)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _renderer(output)],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                _renderer(output, dated=not to_journald),
+            ],
             foreign_pre_chain=shared,
         )
     )
@@ -71,9 +79,22 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - log lines take anything
     return value
 
 
-def _renderer(stream: TextIO) -> Processor:
+def _renderer(stream: TextIO, *, dated: bool) -> Processor:
     if stream.isatty():
         return structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
-    return structlog.processors.LogfmtRenderer(
-        key_order=["timestamp", "level", "event"], drop_missing=True, bool_as_flag=False
-    )
+    if not dated:
+        return _undated
+    return _lines(["timestamp", "level", "event"])
+
+
+def _lines(order: list[str]) -> structlog.processors.LogfmtRenderer:
+    return structlog.processors.LogfmtRenderer(key_order=order, drop_missing=True, bool_as_flag=False)
+
+
+def _undated(logger: Any, method: str, event: EventDict) -> str:  # noqa: ANN401 - a processor's signature
+    """Render for a log that keeps time and priority itself: the sentence first, then the values."""
+    sentence = str(event.pop("event", ""))
+    trouble = event.pop("exception", None)
+    values = {key: value for key, value in event.items() if key not in {"timestamp", "level"}}
+    line = f"{sentence} {_lines([])(logger, method, values)}".rstrip()
+    return line if trouble is None else f"{line}\n{trouble}"
