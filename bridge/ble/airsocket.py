@@ -85,11 +85,13 @@ class AirServer:
                         await self._host(wire, address)
                     case _:
                         await self._tell(wire)
-            except _GONE:
+            except* _GONE:
                 pass  # the client went away, which is how each of its purposes ends
 
     async def _tell(self, wire: _Wire) -> None:
-        async with self._advertisements.listen() as advertisements:
+        """Tell what is on the air until the client hangs up; one that says more is hung up on."""
+        async with self._advertisements.listen() as advertisements, anyio.create_task_group() as tasks:
+            tasks.start_soon(_heed, wire, tasks.cancel_scope)
             async for advertisement in advertisements:
                 await wire.send(_advertisement_out(advertisement))
 
@@ -112,6 +114,13 @@ class AirServer:
                 pass  # the client hung up
             finally:
                 await connection.close()
+
+
+async def _heed(wire: _Wire, scope: anyio.CancelScope) -> None:
+    """End the scope once the client says something or hangs up."""
+    with contextlib.suppress(*_GONE):
+        await wire.receive()
+    scope.cancel()
 
 
 class SocketAir:

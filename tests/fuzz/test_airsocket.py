@@ -24,6 +24,8 @@ from tests.support.fuzzing import effort
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
+pytestmark = pytest.mark.filterwarnings("ignore:Generating overly large repr")  # of what fails: the lines are long
+
 PATIENCE = 20.0
 """Seconds after which whoever still waits hangs."""
 LONG = 70_000
@@ -100,6 +102,7 @@ CONNECTED = b'{"gatt": {}, "mtu": 23}\n'
 @example(CONNECT, [b'{"id": 1, "read": []}\n'])
 @example(CONNECT, [b'{"id": 1, "write": 5, "data": "zz"}\n'])
 @example(b"", [b'{"connect": 5}\n', b"{\n"])
+@example(LISTEN, [b"x" * LONG] * 4)
 def test_no_client_harms_the_server(first, rest):
     anyio.run(partial(_harm_the_server, first, rest), backend="trio")
 
