@@ -9,7 +9,8 @@ import anyio
 from anyio.abc import SocketAttribute
 from anyio.streams.tls import TLSListener
 
-from tests.support.mqtt_wire import kind_of, split
+from bridge.mqtt.broker import Settings
+from tests.support.mqtt_wire import CONNECT, connack, kind_of, split
 
 if TYPE_CHECKING:
     import ssl
@@ -66,3 +67,14 @@ async def fake_broker(
         group.start_soon(listener.serve, handle)
         yield port
         group.cancel_scope.cancel()
+
+
+def to(port: int, **more) -> Settings:
+    """Return the settings of a client of the broker at a port."""
+    return Settings(**{"client_id": "bridge", "host": "127.0.0.1", "port": port, **more})
+
+
+async def welcome(guest: Guest, *more: bytes, properties: bytes = b"") -> None:
+    """Take a client, saying more in the same write."""
+    await guest.hear(CONNECT)
+    await guest.say(connack(properties), *more)
