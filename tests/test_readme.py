@@ -35,6 +35,19 @@ BRIDGE = [line for line in COMMANDS if line.startswith("lock-bridge") and line n
 INSTALL = [line for line in COMMANDS if line.startswith("sudo")]
 
 
+@pytest.mark.parametrize("number", range(1, 7))
+def test_each_promise_names_exactly_the_files_that_have_its_tests(number):
+    (row,) = re.findall(rf"^\| P{number} \|.*$", README, re.MULTILINE)
+    named = set(re.findall(r"\]\((tests/\S+?)\)", row))
+    test = re.compile(rf"def test_(?:p\d_)*p{number}_(?!to_)")
+    having = {
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "tests").rglob("test_*.py")
+        if test.search(path.read_text())
+    }
+    assert named == having
+
+
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory):
     """What a newcomer has: the files of the repository and nothing else."""

@@ -121,7 +121,7 @@ versions = pytest.mark.parametrize("scene", ["5", "3.1.1"], indirect=True)
 
 @versions
 @pytest.mark.parametrize("how", ["cut before", "cut after"])
-async def test_a_cut_at_any_packet_of_the_exchange_loses_and_doubles_nothing(scene: Scene, how):
+async def test_p1_p2_p5_a_cut_at_any_packet_of_the_exchange_loses_and_doubles_nothing(scene: Scene, how):
     met = set()
     for number in range(100):
         cut = Cut(number, how, ("down", wire.PUBLISH))
@@ -139,7 +139,7 @@ async def test_a_cut_at_any_packet_of_the_exchange_loses_and_doubles_nothing(sce
 
 
 @versions
-async def test_a_cut_at_any_packet_of_coming_back_loses_and_doubles_nothing(scene: Scene):
+async def test_p1_p2_p5_a_cut_at_any_packet_of_coming_back_loses_and_doubles_nothing(scene: Scene):
     """A command waits meanwhile: in the broker's session (MQTT 5), or for its sender to repeat it (3.1.1)."""
     met = set()
     for number in range(100):

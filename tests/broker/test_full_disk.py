@@ -70,7 +70,7 @@ async def test_a_full_disk_refuses_commands_until_there_is_space_again(broker: M
         assert len(upstream.on("events/lock.action_completed/+")) == 1
 
 
-async def test_an_outcome_waits_for_space_and_is_told_once(broker: Mosquitto, tmp_path, small_disk):
+async def test_p5_an_outcome_waits_for_space_and_is_told_once(broker: Mosquitto, tmp_path, small_disk):
     async with (
         hosting(tmp_path, LOCK, motor_time=0.5) as host,
         Upstream(broker.port) as upstream,

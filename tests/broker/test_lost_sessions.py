@@ -50,7 +50,7 @@ async def outcome(upstream: Upstream, **reply: object) -> dict[str, Any]:
     return await upstream.completed(action_id)
 
 
-async def test_commands_that_wait_in_a_durable_broker_survive_its_death_and_are_done_once(tmp_path):
+async def test_p1_p2_commands_that_wait_in_a_durable_broker_survive_its_death_and_are_done_once(tmp_path):
     async with (
         Mosquitto(tmp_path, durable=True) as broker,
         hosting(tmp_path, LOCK) as host,
@@ -70,7 +70,7 @@ async def test_commands_that_wait_in_a_durable_broker_survive_its_death_and_are_
 
 
 @pytest.mark.parametrize("when", ["waiting", "taken"])
-async def test_a_command_that_the_broker_forgot_is_repeated_by_its_sender_and_done_once(tmp_path, when):
+async def test_p2_a_command_that_the_broker_forgot_is_repeated_by_its_sender_and_done_once(tmp_path, when):
     """The broker dies without a store, before the bridge had the command or while it is carried out."""
     async with (
         Mosquitto(tmp_path) as broker,
@@ -105,7 +105,7 @@ async def test_a_command_that_the_broker_forgot_is_repeated_by_its_sender_and_do
         assert len(host.movements) == (1 if when == "waiting" else 2)
 
 
-async def test_a_broker_that_comes_back_from_an_old_store_repeats_a_command_and_it_is_not_done_again(tmp_path):
+async def test_p2_a_broker_that_comes_back_from_an_old_store_repeats_a_command_and_it_is_not_done_again(tmp_path):
     """The store is of the time before the bridge had the command, so it is delivered as if for the first time."""
     unlatch = 'actions = ["lock", "unlock", "unlatch"]'
     async with (
@@ -129,7 +129,7 @@ async def test_a_broker_that_comes_back_from_an_old_store_repeats_a_command_and_
         assert [movement.action for movement in host.movements] == ["unlatch", "lock"]
 
 
-async def test_events_that_are_pending_when_a_broker_without_a_store_dies_are_told_to_the_next(tmp_path):
+async def test_p5_events_that_are_pending_when_a_broker_without_a_store_dies_are_told_to_the_next(tmp_path):
     async with (
         Mosquitto(tmp_path) as broker,
         hosting(tmp_path, LOCK, motor_time=0.4) as host,

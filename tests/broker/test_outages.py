@@ -20,7 +20,7 @@ def anyio_backend():
     return "trio"
 
 
-async def test_events_that_a_broker_outage_held_up_are_delivered_afterwards_in_order(tmp_path):
+async def test_p5_events_that_a_broker_outage_held_up_are_delivered_afterwards_in_order(tmp_path):
     async with (
         Mosquitto(tmp_path, durable=True) as broker,
         hosting(tmp_path, FRONT, BACK, motor_time=0.5) as host,
@@ -53,7 +53,7 @@ async def test_events_that_a_broker_outage_held_up_are_delivered_afterwards_in_o
         assert len(host.movements) == 3
 
 
-async def test_of_what_waited_while_it_was_away_only_what_is_provably_fresh_is_done(broker: Mosquitto, tmp_path):
+async def test_p4_of_what_waited_while_it_was_away_only_what_is_provably_fresh_is_done(broker: Mosquitto, tmp_path):
     async with (
         hosting(tmp_path, FRONT) as host,
         Upstream(broker.port) as upstream,
@@ -115,7 +115,7 @@ async def test_on_3_1_1_nothing_waits_for_a_bridge_that_is_away(broker: Mosquitt
         assert host.movements == []
 
 
-async def test_what_waited_for_a_bridge_that_lost_its_journal_is_refused(broker: Mosquitto, tmp_path):
+async def test_p4_what_waited_for_a_bridge_that_lost_its_journal_is_refused(broker: Mosquitto, tmp_path):
     async with (
         hosting(tmp_path, FRONT) as host,
         Upstream(broker.port) as upstream,

@@ -105,7 +105,7 @@ async def test_the_first_rule_that_is_broken_is_the_answer(bridge, upstream: Ups
         assert host.movements == []
 
 
-async def test_a_refusal_goes_to_the_response_topic_with_exactly_two_keys(bridge, upstream: Upstream, host):
+async def test_p4_a_refusal_goes_to_the_response_topic_with_exactly_two_keys(bridge, upstream: Upstream, host):
     async with bridge():
         for number, (lock_id, body, code) in enumerate(
             [
@@ -150,7 +150,7 @@ async def test_a_response_topic_that_may_not_be_used_is_not_used(bridge, upstrea
         assert host.movements == []
 
 
-async def test_a_stored_retained_command_is_never_carried_out(
+async def test_p4_a_stored_retained_command_is_never_carried_out(
     broker: Mosquitto, bridge, upstream: Upstream, host, tmp_path
 ):
     await upstream.command(LOCK, {"action": "unlock"}, retain=True)
@@ -211,7 +211,7 @@ async def test_more_than_four_that_wait_for_a_lock_are_refused(bridge, upstream:
         assert len(host.movements) == 1
 
 
-async def test_a_lock_that_fell_silent_is_offline_and_what_waited_for_it_is_not_done_late(
+async def test_p3_a_lock_that_fell_silent_is_offline_and_what_waited_for_it_is_not_done_late(
     bridge, upstream: Upstream, host
 ):
     async with bridge():

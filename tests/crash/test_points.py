@@ -96,7 +96,7 @@ def moves(scene: Scene) -> int:
 
 
 @pytest.mark.parametrize("point", ["after_accept", "before_puback", "after_puback"])
-async def test_what_was_recorded_and_not_sent_is_done_once_after_a_restart(scene: Scene, point):
+async def test_p1_p2_what_was_recorded_and_not_sent_is_done_once_after_a_restart(scene: Scene, point):
     await scene.dies(point, **MARGIN)
     assert moves(scene) == 0
     await scene.daemon.serve()
@@ -110,7 +110,7 @@ async def test_what_was_recorded_and_not_sent_is_done_once_after_a_restart(scene
     assert [reply.get("replayed") for reply in replies] == expected
 
 
-async def test_a_command_that_nobody_redelivers_is_done_after_a_restart(tmp_path):
+async def test_p1_a_command_that_nobody_redelivers_is_done_after_a_restart(tmp_path):
     async with (
         Mosquitto(tmp_path) as broker,
         Upstream(broker.port, version="3.1.1") as upstream,
@@ -125,7 +125,7 @@ async def test_a_command_that_nobody_redelivers_is_done_after_a_restart(tmp_path
         assert moves(scene) == 1
 
 
-async def test_what_was_committed_and_perhaps_sent_is_never_sent_again_and_told_as_unknown(scene: Scene):
+async def test_p2_p6_what_was_committed_and_perhaps_sent_is_never_sent_again_and_told_as_unknown(scene: Scene):
     await scene.dies("after_commit", **MARGIN)
     await scene.daemon.serve()
 
@@ -136,7 +136,7 @@ async def test_what_was_committed_and_perhaps_sent_is_never_sent_again_and_told_
 
 
 @pytest.mark.parametrize("point", ["before_outcome", "after_outcome", "before_sent"])
-async def test_what_moved_is_told_as_done_and_not_done_again(scene: Scene, point):
+async def test_p2_p5_what_moved_is_told_as_done_and_not_done_again(scene: Scene, point):
     await scene.dies(point, **MARGIN)
     assert moves(scene) == 1
     await scene.daemon.serve()
@@ -146,7 +146,7 @@ async def test_what_moved_is_told_as_done_and_not_done_again(scene: Scene, point
     assert moves(scene) == len(scene.host.movements_for(event["action_id"])) == 1
 
 
-async def test_an_event_that_is_told_again_and_again_keeps_its_identity(scene: Scene):
+async def test_p5_an_event_that_is_told_again_and_again_keeps_its_identity(scene: Scene):
     await scene.dies("before_sent", **MARGIN)
     for _ in range(2):
         scene.daemon.launch(LOCK_BRIDGE_CRASH_AT="before_sent")
@@ -160,7 +160,7 @@ async def test_an_event_that_is_told_again_and_again_keeps_its_identity(scene: S
     assert moves(scene) == 1
 
 
-async def test_a_daemon_that_dies_again_while_it_looks_what_happened_repeats_nothing(scene: Scene):
+async def test_p2_a_daemon_that_dies_again_while_it_looks_what_happened_repeats_nothing(scene: Scene):
     await scene.dies("before_outcome", **MARGIN)
     scene.daemon.launch(LOCK_BRIDGE_CRASH_AT="after_outcome")
     await scene.died()
@@ -169,7 +169,7 @@ async def test_a_daemon_that_dies_again_while_it_looks_what_happened_repeats_not
     assert moves(scene) == 1
 
 
-async def test_after_its_deadline_a_command_is_not_done(scene: Scene):
+async def test_p3_after_its_deadline_a_command_is_not_done(scene: Scene):
     await scene.dies("after_puback", MessageExpiryInterval=1)
     await anyio.sleep(1.1)  # time itself is waited for: the deadline counts since boot
     await scene.daemon.serve()
@@ -178,7 +178,7 @@ async def test_after_its_deadline_a_command_is_not_done(scene: Scene):
     assert moves(scene) == 0
 
 
-async def test_a_command_of_another_boot_is_not_done(scene: Scene):
+async def test_p3_a_command_of_another_boot_is_not_done(scene: Scene):
     await scene.dies("after_puback", **MARGIN)
     with sqlite3.connect(scene.daemon.state_dir / "journal.db") as journal:
         journal.execute("UPDATE attempt SET boot_id = 'another boot'")
@@ -189,7 +189,7 @@ async def test_a_command_of_another_boot_is_not_done(scene: Scene):
     assert moves(scene) == 0
 
 
-async def test_a_lock_that_was_turned_by_hand_meanwhile_is_not_claimed_as_ours(scene: Scene):
+async def test_p6_a_lock_that_was_turned_by_hand_meanwhile_is_not_claimed_as_ours(scene: Scene):
     await scene.dies("after_commit", **MARGIN)
     scene.host.locks[LOCK].manual_unlock()
     await scene.daemon.serve()

@@ -226,7 +226,7 @@ async def cut_again_and_again(tmp_path: Path, synchronous: str, cuts: int = CUTS
     return figures
 
 
-async def test_no_power_cut_loses_what_was_acknowledged_or_leaves_anything_half(tmp_path, figures):
+async def test_p1_no_power_cut_loses_what_was_acknowledged_or_leaves_anything_half(tmp_path, figures):
     found = await cut_again_and_again(tmp_path, "FULL")
     figures |= {"seed": SEED, "power cuts": CUTS, **found}
     assert found["wrong"] == 0
@@ -234,14 +234,14 @@ async def test_no_power_cut_loses_what_was_acknowledged_or_leaves_anything_half(
     assert found["cut in a check-point"] > 0
 
 
-async def test_the_same_cuts_find_the_losses_of_a_weaker_setting(tmp_path, figures):
+async def test_p1_the_same_cuts_find_the_losses_of_a_weaker_setting(tmp_path, figures):
     found = await cut_again_and_again(tmp_path, "NORMAL")
     figures |= {"seed": SEED, "power cuts": CUTS, **found}
     assert found["wrong"] > CUTS / 3
     assert found["damaged"] == 0
 
 
-async def test_the_same_cuts_find_the_damage_where_nothing_is_synced(tmp_path, figures):
+async def test_p1_the_same_cuts_find_the_damage_where_nothing_is_synced(tmp_path, figures):
     found = await cut_again_and_again(tmp_path, "OFF")
     figures |= {"seed": SEED, "power cuts": CUTS, **found}
     assert found["damaged"] > CUTS / 50

@@ -117,7 +117,7 @@ def ended(upstream: Upstream, lock_id: str, custom_id: str) -> list[Heard]:
 
 
 @pytest.mark.timeout(120 + 6 * KILLS)
-async def test_kills_at_random_moments_lose_nothing_and_repeat_nothing(tmp_path, figures):
+async def test_p1_p2_p5_kills_at_random_moments_lose_nothing_and_repeat_nothing(tmp_path, figures):
     dice = random.Random(SEED)
     async with (
         Mosquitto(tmp_path) as broker,

@@ -82,7 +82,7 @@ async def staged(tmp_path, rate_limit: int):
 
 
 @pytest.mark.timeout(1200 + 60 * SOAK)
-async def test_burst_after_burst_is_carried_out_once_and_in_order_in_flat_memory(tmp_path, figures):
+async def test_p2_p5_burst_after_burst_is_carried_out_once_and_in_order_in_flat_memory(tmp_path, figures):
     async with staged(tmp_path, rate_limit=0) as scene:
         await scene.burst(LOCKS)  # now each of them is connected
         began, total = time.monotonic(), Counter()

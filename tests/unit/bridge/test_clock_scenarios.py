@@ -86,7 +86,7 @@ class TestWithoutAClock:
 
 class TestAStep:
     @STEPS
-    async def test_what_waits_neither_expires_nor_lives_longer(self, house, step):
+    async def test_p3_what_waits_neither_expires_nor_lives_longer(self, house, step):
         house.radio.stuck.add(house.twins[FRONT].address)
         async with house.life() as life:
             in_time, late = await life.submit(lock_id=BACK, start=False), await life.submit()
@@ -185,7 +185,7 @@ class TestAStep:
 
 
 class TestASuspendedMachine:
-    async def test_a_command_that_waits_for_its_lock_is_over_when_the_machine_wakes(self, house):
+    async def test_p3_a_command_that_waits_for_its_lock_is_over_when_the_machine_wakes(self, house):
         async with house.life() as life:
             house.radio.delays.append(10)
             receipt = await life.submit()
@@ -208,7 +208,7 @@ class TestASuspendedMachine:
         assert len(house.movements) == 1
 
     @pytest.mark.parametrize(("seconds", "moved"), [(TTL + 1, 0), (3600, 0), (1, 1)])
-    async def test_nothing_is_written_after_a_sleep_at_the_commit_point(self, house, monkeypatch, seconds, moved):
+    async def test_p3_nothing_is_written_after_a_sleep_at_the_commit_point(self, house, monkeypatch, seconds, moved):
         async with house.life() as life:
             monkeypatch.setattr(
                 crash, "point", lambda name: house.clock.suspend(seconds) if name == "after_commit" else None
@@ -289,7 +289,7 @@ async def test_a_command_that_waited_in_the_bridge_is_as_old_as_it_is(house):
 
 class TestAReboot:
     @pytest.mark.parametrize("wall", [EPOCH, EPOCH + timedelta(seconds=FIFTY_YEARS)], ids=["1970", "known"])
-    async def test_nothing_that_was_not_committed_is_resumed(self, house, wall):
+    async def test_p3_nothing_that_was_not_committed_is_resumed(self, house, wall):
         async with house.life() as life:
             receipts = [await life.submit(start=False, custom_id="req_1"), await life.submit("lock", start=False)]
         house.clock.reboot(wall=wall)
@@ -301,7 +301,7 @@ class TestAReboot:
         assert not house.movements
 
     @pytest.mark.parametrize("synchronised", [False, True])
-    async def test_what_was_done_without_a_clock_is_not_done_again_for_a_repetition(self, house, synchronised):
+    async def test_p2_what_was_done_without_a_clock_is_not_done_again_for_a_repetition(self, house, synchronised):
         async with house.life() as life:
             connection = life.connect()
             packet = connection.deliver(ACTIONS, {"action": "unlock"})

@@ -85,7 +85,7 @@ class TestTheLinkEnds:
         assert states.count(("unknown", 0)) == ((way == "on_notify") is arrives)
 
     @pytest.mark.parametrize("trouble", [Trouble.JAM_FREES_ITSELF, Trouble.KNOB, Trouble.JAM])
-    async def test_at_any_report_of_a_troubled_travel_the_outcome_is_what_the_bolt_did(self, tmp_path, trouble):
+    async def test_p6_at_any_report_of_a_troubled_travel_the_outcome_is_what_the_bolt_did(self, tmp_path, trouble):
         for number in range(200):
             folder = tmp_path / str(number)
             folder.mkdir()
@@ -236,7 +236,7 @@ class TestLies:
             await until(lambda: life.device()["lock_state"] == "unlocked")
         assert len(house.movements) == 1
 
-    async def test_a_lock_that_accepts_and_does_nothing_is_unknown_and_asked_once(self, house):
+    async def test_p2_p6_a_lock_that_accepts_and_does_nothing_is_unknown_and_asked_once(self, house):
         house.lock.faults.arm(Trouble.STALL)
         async with house.life() as life:
             attempt = await life.perform("unlock")
@@ -250,7 +250,7 @@ class TestLies:
 class TestPeopleAtTheDoor:
     @pytest.mark.parametrize("drops", [False, True])
     @pytest.mark.parametrize("quarter", range(1, 20))
-    async def test_a_knob_that_is_turned_meanwhile_is_told_as_it_ended(self, house, quarter, drops):
+    async def test_p6_a_knob_that_is_turned_meanwhile_is_told_as_it_ended(self, house, quarter, drops):
         """Both ways, with the link and without, at any moment of a travel of three seconds."""
         house.lock.motor_time = 3
         async with house.life() as life:

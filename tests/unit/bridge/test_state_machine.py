@@ -372,7 +372,7 @@ def quiet_log():
 @pytest.mark.usefixtures("quiet_log")
 @pytest.mark.parametrize("machine", [InMemory, OnDisk])
 @pytest.mark.timeout(3600 if LONG else 300)
-def test_the_promises_hold_whatever_happens(machine, figures):
+def test_p1_to_p6_the_promises_hold_whatever_happens(machine, figures):
     machine.figures = Counter()
     run_state_machine_as_test(
         machine,
