@@ -47,8 +47,14 @@ def alike(given: Sequence[Given], made: Given) -> list[Given]:
 
 
 def remembered(given: Sequence[Given], made: Given) -> str | None:
-    """Return the `action_id` that a command must be answered with, as far as that is certain: within one boot."""
-    for each in reversed(alike(given, made)):
+    """Return the `action_id` that a command must be answered with, as far as that is certain: within one boot.
+
+    What was answered by the same Response Topic and Correlation Data goes before what had the same packet.
+    """
+    asked_by = made.fields.get("request_key")
+    found = alike(given, made)
+    same = [each for each in found if asked_by and each.fields.get("request_key") == asked_by]
+    for each in reversed(same or found):
         if each.action_id is None or each.boot_id != made.boot_id:
             return None
         if each.replayed:

@@ -129,18 +129,15 @@ class MemoryJournal:
                 return self._clock.boottime() - row.command.arrived
             return (self._clock.wall() - row.attempt.accepted_at).total_seconds()
 
-        def repeats(row: _Row) -> bool:
-            known, new = row.command, command
-            if (known.lock_id, known.action) != (new.lock_id, new.action):
-                return False
-            if new.custom_id:
-                same = known.custom_id == new.custom_id and age(row) <= CUSTOM_ID_MEMORY
-            else:
-                same = new.request_key is not None and known.request_key == new.request_key and age(row) <= window
-            redelivered = new.redelivered and new.packet_key is not None and known.packet_key == new.packet_key
-            return same or (redelivered and age(row) <= window)
+        def same(row: _Row, key: str, memory: float) -> bool:
+            known, wanted = row.command, getattr(command, key)
+            alike = (known.lock_id, known.action) == (command.lock_id, command.action)
+            return alike and wanted is not None and getattr(known, key) == wanted and age(row) <= memory
 
-        return await self._run(lambda: next((row.attempt for row in reversed(self.rows) if repeats(row)), None))
+        keys = {"custom_id": CUSTOM_ID_MEMORY} if command.custom_id else {"request_key": window}
+        keys |= {"packet_key": window} if command.redelivered else {}
+        found = ((row for row in reversed(self.rows) if same(row, *each)) for each in keys.items())
+        return await self._run(lambda: next((row.attempt for rows in found for row in rows), None))
 
     async def accepted_since(self, lock_id: str, action: Action, since: float) -> int:
         def counts(row: _Row) -> bool:

@@ -1,0 +1,173 @@
+"""The contract finds out a driver that does not keep it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+
+import pytest
+import trio.testing
+
+from drivers.base import Action, Advertisement, Confirmed, DriverError, Fault, LockState, Sighting, Snapshot
+from drivers.contract import DriverContract
+from drivers.contract.bench import bench, in_process
+from drivers.nuki import NukiDriver
+from drivers.virtual.faults import Trouble
+
+
+@pytest.fixture
+def anyio_backend():
+    return ("trio", {"clock": trio.testing.MockClock(autojump_threshold=0)})
+
+
+class Changed:
+    """Something, but for what a test changes about it."""
+
+    def __init__(self, whole, **changes) -> None:
+        self._whole = whole
+        self.__dict__ |= changes
+
+    def __getattr__(self, name):
+        return getattr(self._whole, name)
+
+
+def driver(session=lambda session: session, **changes):
+    """Return the Nuki driver with changed sessions."""
+
+    async def opened(link, key, options):
+        return session(await honest.open(link, key, options))
+
+    honest = NukiDriver()
+    return Changed(honest, open=opened, **changes)
+
+
+def acting(run):
+    """Return a change of sessions: what is done when an action is run."""
+
+    def changed(session):
+        async def prepare(action, tag):
+            actuation = await session.prepare(action, tag)
+            return Changed(actuation, run=partial(run, session, actuation, action))
+
+        return Changed(session, prepare=prepare)
+
+    return changed
+
+
+async def twice(session, actuation, action, seen):
+    await actuation.run(seen)
+    return await (await session.prepare(action, b"")).run(seen)
+
+
+async def believing(_session, actuation, action, seen):
+    await actuation.run(seen)
+    return Confirmed(Snapshot(LockState.LOCKED if action is Action.LOCK else LockState.UNLOCKED))
+
+
+async def unlatching(session, actuation, action, seen):
+    if action is Action.UNLOCK:
+        actuation = await session.prepare(Action.UNLATCH, b"")
+    return await actuation.run(seen)
+
+
+async def again_after_unknown(session, actuation, action, seen):
+    outcome = await actuation.run(seen)
+    if not isinstance(outcome, Confirmed):
+        outcome = await (await session.prepare(action, b"")).run(seen)
+    return outcome
+
+
+def remembering(session):
+    known = []
+
+    async def read():
+        known.append(await session.read())
+        return known[0]
+
+    return Changed(session, read=read)
+
+
+def hasty(session):
+    async def prepare(action, tag):
+        actuation = await session.prepare(action, tag)
+        await actuation.run(lambda _: None)
+        return actuation
+
+    return Changed(session, prepare=prepare)
+
+
+def inventive(session):
+    async def read():
+        return replace(await session.read(), battery_level=50)
+
+    return Changed(session, read=read)
+
+
+def claiming(session):
+    async def find(tag):
+        return await session.find(tag) or Changed(None, action=None)
+
+    return Changed(session, find=find)
+
+
+class Talkative:
+    """Shows the key that a lock refuses."""
+
+    async def open(self, link, key, options):
+        raise DriverError(Fault.NOT_AUTHORIZED, f"The lock refused {key.key.get_secret_value()}.")
+
+
+async def test_a_driver_that_shows_a_key_is_found_out():
+    broken = Changed(NukiDriver(), open=Talkative().open)
+    suite = suite_of(broken)
+    with pytest.raises(AssertionError):
+        await suite.test_a_wrong_key_is_refused_and_not_shown_and_moves_nothing(in_process, "to read")
+
+
+def suite_of(of):
+    return type("Suite", (DriverContract,), {"driver": of})()
+
+
+C = DriverContract
+BROKEN = {
+    "acts twice": (
+        driver(acting(twice)),
+        C.test_an_action_moves_the_bolt_once_and_is_confirmed_by_the_locks_own_report,
+        [Action.UNLOCK],
+    ),
+    "believes in acceptance": (
+        driver(acting(believing)),
+        C.test_a_trouble_at_the_lock_is_never_told_as_success,
+        [Trouble.JAM],
+    ),
+    "believes in a lost link": (
+        driver(acting(believing)),
+        C.test_a_bad_link_never_moves_the_bolt_twice_nor_gives_a_wrong_outcome,
+        [Trouble.DROP_BEFORE_WRITE, 0],
+    ),
+    "unlatches": (driver(acting(unlatching)), C.test_unlocking_does_not_unlatch, []),
+    "tries again": (
+        driver(acting(again_after_unknown)),
+        C.test_a_trouble_at_the_lock_is_never_told_as_success,
+        [Trouble.JAM],
+    ),
+    "remembers": (driver(remembering), C.test_every_read_is_fresh, []),
+    "acts too early": (driver(hasty), C.test_nothing_moves_before_the_action_is_run, [Action.UNLOCK]),
+    "makes up a battery": (driver(inventive), C.test_it_tells_what_it_says_it_can_tell_and_nothing_else, []),
+    "claims what others did": (driver(claiming), C.test_what_it_did_is_found_by_its_tag_and_what_others_did_is_not, []),
+}
+
+
+@pytest.mark.parametrize(("broken", "test", "arguments"), BROKEN.values(), ids=BROKEN)
+async def test_a_driver_that_does_not_keep_it_is_found_out(broken, test, arguments):
+    await test(suite_of(NukiDriver()), partial(bench, NukiDriver(), in_process), *arguments)
+    with pytest.RaisesGroup(AssertionError, allow_unwrapped=True, flatten_subgroups=True):
+        await test(suite_of(broken), partial(bench, broken, in_process), *arguments)
+
+
+def test_a_driver_that_takes_every_device_for_its_own_is_found_out():
+    broken = Changed(NukiDriver(), sight=lambda advertisement: Sighting("Nuki"))
+    suite = suite_of(broken)
+    assert suite.driver.sight(Advertisement("00:00:00:00:00:00"))
+    with pytest.raises(AssertionError):
+        suite.test_it_knows_its_own_lock_on_the_air_and_no_other()
