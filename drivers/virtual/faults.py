@@ -91,6 +91,8 @@ class Faults:
 
     def first(self, troubles: Iterable[Trouble]) -> Trouble | None:
         """Return the first of the troubles that strikes on this occasion."""
+        if not self._armed:
+            return None
         return next((trouble for trouble in troubles if self._take(trouble)), None)
 
     def clear(self, *troubles: Trouble) -> None:
