@@ -7,6 +7,7 @@ import uuid
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -24,7 +25,8 @@ from bridge.errors import Code, StorageUnavailable
 from bridge.journal import Journal, open_journal
 from bridge.lock import Lock
 from bridge.locks import configured
-from bridge.model import Attempt, Ending, Event
+from bridge.model import Attempt, Ending
+from bridge.mqtt.announcements import Announcements
 from bridge.mqtt.door import Announcer, Door
 from bridge.mqtt.homeassistant import Discovery, discoveries
 from bridge.mqtt.inbox import Inbox
@@ -34,10 +36,12 @@ from bridge.mqtt.topics import Topics
 from bridge.outbox import Outbox
 from bridge.policy import Rules
 from bridge.questions import Questions
+from bridge.reckoning import Memory, Reckoner
 from bridge.refusals import Refusals
 from bridge.sdnotify import notify
 from bridge.sessions import Sessions
 from bridge.states import States
+from bridge.watcher import Watcher, fact_of, keep_watch
 from bridge.wire import text
 from bridge.wire.seam import Identity
 from bridge.worker import Worker
@@ -106,6 +110,8 @@ class Bridge:
     identity: Identity
     radio: Radio
     workers: Mapping[str, Worker]
+    watchers: Mapping[str, Watcher]
+    """By the lock's address."""
     dispatcher: Dispatcher
     questions: Questions
     outbox: Outbox
@@ -127,18 +133,23 @@ class Bridge:
         radio = radios.make(config, clock, {twin.address: twin for twin, _ in virtual.values()})
         locks = configured(config, {lock_id: key for lock_id, (_, key) in virtual.items()})
         states = States(clock, bell)
+        facts = await journal.facts()
+        workers: dict[str, Worker] = {}
+        watchers: dict[str, Watcher] = {}
         for lock in locks:
             states.add(lock.id, lock.name, lock.driver.name)
-
-        def tell(attempt: Attempt) -> list[Event]:
-            return events.of_attempt(attempt, identity)
-
-        workers = {
-            lock.id: Worker(
-                lock, sessions=Sessions(lock, radio, states), journal=journal, states=states, clock=clock, tell=tell
+            sessions = Sessions(lock, radio, states)
+            watchers[lock.address] = watcher = Watcher(
+                lock,
+                sessions=sessions,
+                journal=journal,
+                states=states,
+                clock=clock,
+                reckoner=Reckoner(lock.id, identity),
+                memory=Memory.restored(facts.get(fact_of(lock.id))),
             )
-            for lock in locks
-        }
+            tell = partial(events.of_attempt, identity=identity)
+            workers[lock.id] = Worker(lock, sessions=sessions, journal=journal, watcher=watcher, clock=clock, tell=tell)
         dispatcher = Dispatcher(
             workers,
             journal=journal,
@@ -167,12 +178,16 @@ class Bridge:
             outbox=outbox,
             announcer=announcer,
             clock=clock,
-            discoveries=_discoveries(config, topics, locks),
+            announcements=Announcements(
+                journal, _discoveries(config, topics, locks), [topics.state(lock.id) for lock in locks]
+            ),
             barrier_limit=config.commands.max_ttl,
         )
         session = Session(mqtt_settings(config, announcer.will(topics)))
         twins = {lock_id: twin.lock for lock_id, (twin, _) in virtual.items()}
-        return cls(journal, clock, identity, radio, workers, dispatcher, questions, outbox, session, door, twins)
+        return cls(
+            journal, clock, identity, radio, workers, watchers, dispatcher, questions, outbox, session, door, twins
+        )
 
     async def run(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Run; started once the radio is up and every attempt of an earlier life is in hand."""
@@ -181,6 +196,7 @@ class Bridge:
             await self._take_up()
             for worker in self.workers.values():
                 group.start_soon(worker.run)
+            group.start_soon(keep_watch, self.radio, self.watchers)
             await group.start(self.session.run, self.door.serve)
             group.start_soon(self._keep_tidy)
             group.start_soon(self._let_go)

@@ -25,6 +25,10 @@ class Lock:
     connection: Literal["on_demand", "always"] = "on_demand"
     linger: float = 10.0
     """Seconds that a link is kept after its last use."""
+    read_log: bool = True
+    """Whether its log is read, to tell who operated it."""
+    poll: int | None = None
+    """Seconds between looks at it; 0 for never, None where only a lock that gives no hint is looked at."""
 
     @property
     def permission(self) -> Permission:

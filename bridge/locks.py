@@ -38,6 +38,8 @@ def configured(config: Config, virtual: Mapping[str, Credential]) -> list[Lock]:
                 actions=lock.actions,
                 connection=lock.connection,
                 linger=lock.linger,
+                read_log=lock.read_log,
+                poll=lock.poll,
             )
         )
     return locks

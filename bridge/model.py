@@ -91,6 +91,25 @@ class Ending:
 
 
 @dataclass(frozen=True, slots=True)
+class Operation:
+    """What was done at a lock, or was tried, without a command."""
+
+    lock_id: str
+    action_id: str
+    action: Action
+    method: Method
+    at: datetime
+    """When it was done, as exactly as it is known."""
+    succeeded: bool = True
+    code: Code | None = None
+    """Why it failed, if it did."""
+    historic: bool = False
+    """Whether it is told so late that nobody should act on it."""
+    code_id: int | None = None
+    """The lock's own number for the access code that was used."""
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """What is told upstream: recorded first, delivered at least once, in order for each lock."""
 

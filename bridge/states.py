@@ -10,7 +10,7 @@ from bridge.ble.radio import Absence
 from bridge.clock import Clock
 from bridge.wire import text
 from bridge.wire.state import Device, LastOperation, lock_state_name
-from drivers.base import Action, DoorState, LockState, Method, Snapshot
+from drivers.base import DoorState, LockState, Snapshot
 
 
 @dataclass(slots=True)
@@ -61,13 +61,9 @@ class States:
             )
             self._touch(lock_id)
 
-    def operated(self, lock_id: str, action: Action, method: Method) -> None:
-        """An operation was carried out, and this is how."""
-        self._locks[lock_id].last_operation = {
-            "action": action.value,
-            "performed_via": method.value,
-            "at": text.seconds(self._clock.wall()),
-        }
+    def operated(self, lock_id: str, operation: LastOperation) -> None:
+        """This was done last."""
+        self._locks[lock_id].last_operation = operation
         self._touch(lock_id)
 
     def device(self, lock_id: str) -> Device:

@@ -6,7 +6,8 @@ Rules:
    a protocol says of safe retries.
 3. What the end was is what the lock reports: by its own report of the end, else by its log, else by its state, else it
    is unknown.
-4. A command never waits for what is done at leisure (reading a lock's state, closing an idle link).
+4. A command never waits for what is done at leisure (see `watcher`), but for half a second where to break it off would
+   cost a connection.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from bridge.lock import Lock
 from bridge.model import Attempt, Ending, Event
 from bridge.readback import read_back
 from bridge.sessions import OutOfTime, Sessions
-from bridge.states import States
+from bridge.watcher import Told, Watcher
 from drivers.base import (
     Action,
     Actuation,
@@ -54,15 +55,6 @@ RETRY_PAUSE = 0.5
 """Seconds between tries."""
 ACTUATION_TIME = 45.0
 """Seconds for which a lock's own report of the end is waited for: longer than the slowest motor with its retries."""
-REFRESH_TIME = 15.0
-"""Seconds for which a lock that nobody asked for is looked for."""
-REFRESH_PAUSE = 5.0
-"""Seconds before a lock that could not be read is tried again, once it is heard; doubled each time."""
-REFRESH_PAUSE_LIMIT = 3600.0
-PASSING_PAUSE = 2.0
-"""Seconds after which a state that ends by itself is read again."""
-PASSING_LOOKS = 10
-"""How often it is read again: a latch may be held back for a while."""
 STORAGE_PAUSE = 1.0
 """Seconds between tries to write an outcome to a journal that cannot be written."""
 
@@ -73,16 +65,16 @@ class Worker:
     """Carries out the attempts at one lock."""
 
     def __init__(
-        self, lock: Lock, *, sessions: Sessions, journal: Journal, states: States, clock: Clock, tell: Tell
+        self, lock: Lock, *, sessions: Sessions, journal: Journal, watcher: Watcher, clock: Clock, tell: Tell
     ) -> None:
         self.lock = lock
         self._sessions = sessions
         self._journal = journal
-        self._states = states
+        self._watcher = watcher
         self._clock = clock
         self._tell = tell
         self._queue: deque[Attempt] = deque()
-        self._stale = False  # whether the lock refused an action since it was last read: why, its state may tell
+        self._before: Snapshot | None = None  # what the lock said before anything was sent
         self._life = anyio.CancelScope()
         self._leisure = anyio.CancelScope()
         self._past_commit = anyio.CancelScope(shield=True)
@@ -97,6 +89,7 @@ class Worker:
         """Have an attempt carried out after those before it."""
         self._queue.append(attempt)
         self._leisure.cancel()
+        self._watcher.hurry()
 
     async def run(self) -> None:
         """Carry out attempts until told to stop."""
@@ -111,6 +104,7 @@ class Worker:
     def stop(self) -> None:
         """Begin nothing more; an attempt past its commit point still gets its outcome."""
         self._life.cancel()
+        self._watcher.hurry()
 
     def abandon(self) -> None:
         """Leave even an attempt past its commit point; the next start resolves it."""
@@ -120,39 +114,12 @@ class Worker:
         await anyio.lowlevel.checkpoint_if_cancelled()  # once told to stop, nothing more is begun
         while not self._queue:
             with anyio.CancelScope() as self._leisure:
-                await self._idle()
+                await self._watcher.watch()
         return self._queue.popleft()
-
-    async def _idle(self) -> None:
-        """Learn the lock's state if it is not known, stale or passing, keep the link for a while, then let it go."""
-        pause = REFRESH_PAUSE
-        while not self._states.known(self.lock.id):
-            await self._refresh()
-            if not self._states.known(self.lock.id):
-                await anyio.sleep(pause)
-                await self._sessions.heard()
-                pause = min(2 * pause, REFRESH_PAUSE_LIMIT)
-        for _ in range(PASSING_LOOKS):
-            if not (self._stale or self._states.passing(self.lock.id)):
-                break
-            await anyio.sleep(PASSING_PAUSE)
-            await self._refresh()
-        if self.lock.connection == "on_demand":
-            await anyio.sleep(self.lock.linger)
-            await self._sessions.leave()
-        await anyio.sleep_forever()
-
-    async def _refresh(self) -> None:
-        try:
-            with self._sessions.within(REFRESH_TIME):
-                await self._sessions.settled(REFRESH_TIME)
-            self._stale = False
-        except DriverError as error:
-            log.info("lock not read", lock_id=self.lock.id, reason=error.message)
-            await self._sessions.give_up(error)
 
     async def _carry_out(self, attempt: Attempt) -> None:
         """Bring one attempt to its outcome."""
+        self._before = None
         if attempt.state is State.ACCEPTED:
             near = await self._approach(attempt)
         else:
@@ -187,6 +154,7 @@ class Worker:
             try:
                 with self._sessions.within(left):
                     session, snapshot = await self._sessions.settled(left)
+                    self._before = snapshot
                     if TARGETS.get(attempt.action) is snapshot.lock_state:
                         return Ending(Step.CONFIRM, changed=False)
                     return await session.prepare(attempt.action, attempt.tag)
@@ -220,7 +188,6 @@ class Worker:
             case Confirmed(snapshot):
                 return Ending(Step.CONFIRM, changed=True, snapshot=snapshot)
             case Failed(fault, message, snapshot=snapshot):
-                self._stale = snapshot is None
                 return replace(_failed(code_of(fault), message), snapshot=snapshot)
             case Unknown():
                 return await self._resolve(attempt, outcome.stage)
@@ -234,9 +201,15 @@ class Worker:
 
     async def _end(self, attempt: Attempt, ending: Ending) -> None:
         """Record the outcome and its events; a journal that cannot be written holds this lock up until it can."""
+        told: list[Told] = []
+
+        def tell(ended: Attempt) -> Sequence[Event]:
+            told.append(self._watcher.ended(ended, self._before, self._tell(ended)))
+            return told[-1].events
+
         while True:
             try:
-                ended = await self._journal.end(attempt, ending, self._tell)
+                ended = await self._journal.end(attempt, ending, tell, lambda: self._watcher.kept(told[-1]))
                 break
             except StorageUnavailable as error:
                 log.warning("outcome not recorded yet", lock_id=self.lock.id, reason=str(error))
@@ -244,8 +217,7 @@ class Worker:
         crash.point("after_outcome")
         if ending.snapshot is not None:
             self._sessions.saw(ending.snapshot)
-        if ended.state is State.CONFIRMED and ended.changed:
-            self._states.operated(self.lock.id, ended.action, ended.method)
+        self._watcher.remember(told[-1])
         log.info(
             "attempt ended",
             lock_id=self.lock.id,

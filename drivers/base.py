@@ -76,6 +76,13 @@ class Method(StrEnum):
     UNKNOWN = "unknown"
 
 
+class Denial(StrEnum):
+    """Why a lock let somebody not in, by Seam's names."""
+
+    UNKNOWN_CODE = "unknown_code"
+    CREDENTIAL_ERROR = "credential_error"
+
+
 class Fault(StrEnum):
     """Why a lock, or the way to it, failed."""
 
@@ -132,6 +139,8 @@ class Snapshot:
     battery_level: int | None = None
     """Percent, 0 to 100."""
     battery_critical: bool | None = None
+    method: Method | None = field(default=None, compare=False)
+    """By what means the bolt came to be where it is; None where the lock does not tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +189,10 @@ class LogRecord:
     """What our own actuation left in the log, if this entry is ours."""
     ours: bool = False
     """Whether the entry carries the bridge's own authorization."""
+    denied: Denial | None = None
+    """Why nothing was done, where somebody was not let in."""
+    code_id: int | None = None
+    """The lock's own number for the access code that was used; never the code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +206,8 @@ class Capabilities:
     """Whether the lock's log can be read without consuming it."""
     tagged_log: bool = False
     """Whether an actuation's tag can be found again in the log."""
+    hint: bool = False
+    """Whether the lock's advertisements can tell that something changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,8 +230,8 @@ class Sighting:
     model: str
     pairable: bool | None = None
     """Whether the lock says that it is ready to pair; None where its advertisement does not tell."""
-    changed: bool = False
-    """A hint that the lock's state changed since it was last read."""
+    changed: bool | None = None
+    """A hint that something changed since the lock was last read; None where the advertisement does not tell."""
 
 
 class Link(Protocol):
@@ -292,6 +307,36 @@ class Session(Protocol):
 
         Raises:
             DriverError: the lock refused; `LinkLost`: the link is gone or the lock is mute.
+        """
+        ...
+
+    @property
+    def lock_time(self) -> datetime | None:
+        """The lock's own time when it was last read, which dates the entries of its log; None if it does not tell."""
+        ...
+
+    async def log(self, after: int | None, count: int) -> list[LogRecord]:
+        """Read the lock's log, which leaves it as it is.
+
+        Broken off, it leaves the session fit for nothing but reading the state.
+
+        Args:
+            after: the record after which to begin, oldest first; None for the newest entries, newest first.
+            count: at most so many.
+
+        Raises:
+            DriverError: `NOT_AUTHORIZED` where it may not be read or is not kept, or else the lock refused; `LinkLost`:
+                the link is gone or the lock is mute.
+        """
+        ...
+
+    async def changed(self) -> None:
+        """Return once the lock has told, unasked, of something new since it was last read.
+
+        Waits for ever where locks tell nothing by themselves. Cancelled, it leaves the session fit for use.
+
+        Raises:
+            LinkLost: the link is gone.
         """
         ...
 

@@ -183,6 +183,8 @@ class LockConfig(_Table, frozen=True):
     linger: float = Field(default=10, ge=0, le=300, allow_inf_nan=False)
     """Seconds for which a link is kept after its last use."""
     read_log: bool = True
+    poll: int | None = Field(default=None, ge=0, le=86400)
+    """Seconds between looks for what nothing told of; 0 for never, by default only where a lock gives no hint."""
     virtual: VirtualSettings = Field(default_factory=VirtualSettings)
     options: SerializeAsAny[Options] = Field(
         default_factory=lambda known: catalog.load(known["driver"]).options(), validation_alias=_OPTIONS

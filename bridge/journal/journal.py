@@ -12,10 +12,11 @@ from __future__ import annotations
 import secrets
 import sqlite3
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from bridge.attempt import State, advance
@@ -143,8 +144,20 @@ class Journal:
 
         return await self._store.write(work)
 
-    async def end(self, attempt: Attempt, ending: Ending, events: Callable[[Attempt], Sequence[Event]]) -> Attempt:
+    async def end(
+        self,
+        attempt: Attempt,
+        ending: Ending,
+        events: Callable[[Attempt], Sequence[Event]],
+        facts: Callable[[], Mapping[str, str]] = dict,
+    ) -> Attempt:
         """Record the outcome and the events that tell it, together (durable point ③).
+
+        Args:
+            attempt: as it was last recorded.
+            ending: how it ends.
+            events: makes the events of the ended attempt.
+            facts: makes, after the events, what else is to be kept with them, by name.
 
         Raises:
             StorageUnavailable: nothing was recorded.
@@ -162,6 +175,7 @@ class Journal:
             ended_at=wall,
         )
         told = events(ended)
+        kept = facts()
         now, dated = wall.timestamp(), self._clock.trusted()
 
         def work(db: sqlite3.Connection) -> Attempt:
@@ -183,20 +197,26 @@ class Journal:
             if changed != 1:
                 raise IllegalStep(f"attempt {attempt.action_id} is no longer {attempt.state}")
             rows.insert_events(db, told, now, dated=dated)
+            rows.set_facts(db, kept)
             return ended
 
         result = await self._store.write(work)
         self._bell.ring()
         return result
 
-    async def tell(self, events: Sequence[Event]) -> None:
-        """Record events that belong to no attempt.
+    async def tell(self, events: Sequence[Event], facts: Mapping[str, str] = MappingProxyType({})) -> None:
+        """Record events that belong to no attempt, and what is to be kept with them, by name.
 
         Raises:
             StorageUnavailable: nothing was recorded.
         """
         now, dated = self._clock.wall().timestamp(), self._clock.trusted()
-        await self._store.write(lambda db: rows.insert_events(db, events, now, dated=dated))
+
+        def work(db: sqlite3.Connection) -> None:
+            rows.insert_events(db, events, now, dated=dated)
+            rows.set_facts(db, facts)
+
+        await self._store.write(work)
         self._bell.ring()
 
     async def tell_once(self, name: str, events: Sequence[Event]) -> bool:
@@ -351,6 +371,10 @@ class Journal:
         """
         await self._store.write(lambda db: rows.drop_name(db, _UNSETTLED))
         self.fresh = False
+
+    async def facts(self) -> dict[str, str]:
+        """Return every kept value by its name."""
+        return await self._store.read(lambda db: dict(db.execute("SELECT name, value FROM fact").fetchall()))
 
     async def prune(self) -> None:
         """Forget ended attempts and events that are older than their memory.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -20,6 +20,13 @@ def keep_fact(db: sqlite3.Connection, name: str, default: str) -> str:
     db.execute("INSERT INTO fact (name, value) VALUES (?, ?) ON CONFLICT DO NOTHING", (name, default))
     value: str = db.execute("SELECT value FROM fact WHERE name = ?", (name,)).fetchone()[0]
     return value
+
+
+def set_facts(db: sqlite3.Connection, facts: Mapping[str, str]) -> None:
+    """Keep values in place of those that were kept by their names."""
+    db.executemany(
+        "INSERT INTO fact (name, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value", facts.items()
+    )
 
 
 def keep_name(db: sqlite3.Connection, name: str) -> bool:

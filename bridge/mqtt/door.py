@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import anyio
@@ -12,10 +11,10 @@ import structlog
 from bridge import __version__
 from bridge.clock import Clock
 from bridge.model import Event
+from bridge.mqtt.announcements import Announcements
 from bridge.mqtt.broker import PublishProperties, PublishRefused, SubscribeRefused, Subscription, Will
 from bridge.mqtt.connection import Connection
 from bridge.mqtt.desk import Desk
-from bridge.mqtt.homeassistant import Discovery
 from bridge.mqtt.inbox import Barrier, Inbox
 from bridge.mqtt.topics import Topics
 from bridge.outbox import Delivery, Outbox
@@ -66,7 +65,7 @@ class Door:
     outbox: Outbox
     announcer: Announcer
     clock: Clock
-    discoveries: Iterable[Discovery]
+    announcements: Announcements
     barrier_limit: float
     """Seconds after which nothing that the broker had queued can still be on its way."""
     opened: anyio.Event = field(default_factory=anyio.Event)
@@ -88,8 +87,9 @@ class Door:
                 await self._hear_questions(connection)
                 _send(connection, self.topics.status, self.announcer.status(online=True), retain=True)
                 self.opened.set()
-                for topic, body in self.discoveries:
-                    _send(connection, topic, text.encode(body), retain=True)
+                gone = await self.announcements.remember()
+                self.announcements.announce(connection)
+                group.start_soon(self.announcements.take_back, connection, gone)
                 await self.outbox.serve(_Publisher(connection, self.topics))
         finally:
             _send(connection, self.topics.status, self.announcer.status(online=False), retain=True)

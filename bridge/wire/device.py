@@ -113,7 +113,7 @@ def device(
         "location": {"timezone": timezone},
         "connected_account_id": str(identity.connected_account_id),
         "workspace_id": str(identity.workspace_id),
-        "errors": _errors(known),
+        "errors": errors(known),
         "warnings": [],
         "created_at": created_at,
         "is_managed": True,
@@ -140,12 +140,13 @@ def _properties(known: state.Device) -> Properties:
         properties["battery_level"] = level
         properties["battery"] = {
             "level": level,
-            "status": _battery_status(percent, critical=known.get("battery_critical", False)),
+            "status": battery_status(percent, critical=known.get("battery_critical", False)),
         }
     return properties
 
 
-def _battery_status(percent: int, *, critical: bool) -> BatteryStatus:
+def battery_status(percent: int, *, critical: bool) -> BatteryStatus:
+    """Say how full a battery is."""
     if critical:
         return "critical"
     if percent <= BATTERY_LOW:
@@ -153,7 +154,8 @@ def _battery_status(percent: int, *, critical: bool) -> BatteryStatus:
     return "full" if percent >= BATTERY_FULL else "good"
 
 
-def _errors(known: state.Device) -> list[DeviceError]:
+def errors(known: state.Device) -> list[DeviceError]:
+    """Say why a lock cannot be used, if it cannot."""
     reason = known.get("offline_reason")
     if reason is None:
         return []

@@ -53,6 +53,10 @@ class Identity:
         """Return a lock's UUID: always the same for this workspace, bridge and lock."""
         return uuid.uuid5(self.workspace_id, f"{self.bridge_id}/{lock_id}")
 
+    def access_code_id(self, lock_id: str, number: int) -> UUID:
+        """Return the UUID of one of a lock's access codes, from the lock's own number for it."""
+        return uuid.uuid5(self.device_id(lock_id), f"code {number}")
+
 
 def action_type(action: Action) -> ActionType:
     """Return the type of an attempt; an unlatch opens the door, so it is an `UNLOCK_DOOR`."""
@@ -81,7 +85,7 @@ def attempt_event(attempt: Attempt, identity: Identity, event_id: str, created_a
     kind = action_type(attempt.action)
     suffix = "succeeded" if attempt.state is State.CONFIRMED else "failed"
     return {
-        **_common(f"action_attempt.{kind.lower()}.{suffix}", identity, event_id, attempt, created_at),
+        **_of_attempt(f"action_attempt.{kind.lower()}.{suffix}", identity, event_id, attempt, created_at),
         "action_attempt_id": str(attempt.attempt_id),
         "action_type": kind,
         "status": status(attempt.state),
@@ -92,13 +96,13 @@ def lock_event(attempt: Attempt, identity: Identity, event_id: str, created_at: 
     """Build `lock.locked` or `lock.unlocked` for a confirmed attempt that moved the bolt."""
     kind = "lock.locked" if attempt.action is Action.LOCK else "lock.unlocked"
     return {
-        **_common(kind, identity, event_id, attempt, created_at),
-        **_METHODS[attempt.method],
+        **_of_attempt(kind, identity, event_id, attempt, created_at),
+        **METHODS[attempt.method],
         **({} if attempt.method is Method.UNKNOWN else {"action_attempt_id": str(attempt.attempt_id)}),
     }
 
 
-_METHODS: dict[Method, dict[str, Any]] = {
+METHODS: dict[Method, dict[str, Any]] = {
     Method.REMOTE_API: {"method": "remote"},
     Method.BLUETOOTH_KEY: {"method": "remote", "is_via_bluetooth": True},
     Method.MOBILE_APP: {"method": "remote", "is_via_bluetooth": True},
@@ -112,16 +116,29 @@ _METHODS: dict[Method, dict[str, Any]] = {
 """How Seam names the means of an operation."""
 
 
-def _common(
+def _of_attempt(
     event_type: str, identity: Identity, event_id: str, attempt: Attempt, created_at: datetime
 ) -> dict[str, Any]:
+    return common(event_type, identity, event_id, attempt.lock_id, created_at=created_at, occurred_at=attempt.ended_at)
+
+
+def common(
+    event_type: str,
+    identity: Identity,
+    event_id: str,
+    lock_id: str,
+    *,
+    created_at: datetime,
+    occurred_at: datetime | None = None,
+) -> dict[str, Any]:
+    """Build what every event of a lock has; without `occurred_at` it is told as it occurs."""
     return {
         "event_id": event_id,
         "event_type": event_type,
         "workspace_id": str(identity.workspace_id),
         "created_at": text.milliseconds(created_at),
-        "occurred_at": text.milliseconds(attempt.ended_at or created_at),
-        "device_id": str(identity.device_id(attempt.lock_id)),
+        "occurred_at": text.milliseconds(occurred_at or created_at),
+        "device_id": str(identity.device_id(lock_id)),
         "connected_account_id": str(identity.connected_account_id),
     }
 

@@ -10,6 +10,7 @@ from drivers.base import Action, Advertisement, Capabilities, Credential, Link, 
 from drivers.nuki.advert import sight
 from drivers.nuki.credential import NukiCredential, NukiOptions
 from drivers.nuki.pairing import pair
+from drivers.nuki.protocol.codes import AuthorizationType
 from drivers.nuki.session import NukiSession, open_session
 
 if TYPE_CHECKING:
@@ -27,7 +28,9 @@ class NukiDriver:
     """Nuki Smart Lock 1 to 4, Go, Ultra and fifth generation."""
 
     name = "nuki"
-    capabilities = Capabilities(actions=frozenset(Action), door=True, battery_level=True, log=True, tagged_log=True)
+    capabilities = Capabilities(
+        actions=frozenset(Action), door=True, battery_level=True, log=True, tagged_log=True, hint=True
+    )
     options: type[Options] = NukiOptions
     credential: type[Credential] = NukiCredential
 
@@ -58,7 +61,7 @@ class NukiDriver:
         from drivers.nuki.virtual import NukiTwin
 
         twin = NukiTwin(address, name, settings, pin=TWIN_PIN)
-        user, _ = twin.authorize(TWIN_USER)
+        user, _ = twin.authorize(TWIN_USER, AuthorizationType.BRIDGE)
         return twin, NukiCredential(
             app_id=user.app_id,
             auth_id=user.auth_id,

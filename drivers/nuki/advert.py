@@ -1,8 +1,9 @@
 """What a Nuki lock's advertisements say. Unauthenticated: hints, never facts about the bolt.
 
 An ordinary advertisement is an iBeacon with the keyturner service's UUID; the lowest bit of its TX power byte says
-that the state changed since a bridge last read it. Pairing mode is announced by service data of a pairing service.
-Locks that speak HomeKit interleave its advertisements, under the same company number.
+that the state changed since it was last read with the authorization of a bridge; an app's reads leave it set. Pairing
+mode is announced by service data of a pairing service. Locks that speak HomeKit interleave its advertisements, under
+the same company number.
 """
 
 from __future__ import annotations

@@ -5,10 +5,11 @@ from __future__ import annotations
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
-from drivers.base import Action, LogRecord, Method
+from drivers.base import Action, Denial, LogRecord, Method
 from drivers.nuki.protocol.codes import AuthorizationType, Completion, KeypadSource, LogType, Trigger, Turn
 from drivers.nuki.protocol.errors import COMPLETIONS
 from drivers.nuki.protocol.wire import unpack_name
+from drivers.nuki.snapshot import METHODS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,15 +33,6 @@ _SOURCES: dict[int, Method] = {
 }
 """The arrow key is a button that anyone may press: no code and no finger was presented."""
 
-_TRIGGERS: dict[int, Method] = {
-    Trigger.MANUAL: Method.MANUAL_TURN,
-    Trigger.BUTTON: Method.MANUAL_TURN,
-    Trigger.AUTOMATIC: Method.AUTO_LOCK,
-    Trigger.AUTO_LOCK: Method.AUTO_LOCK,
-    Trigger.MQTT: Method.REMOTE_API,
-}
-"""HomeKit does not say whether a person or an automation asked, so it is unknown."""
-
 _HOLDERS: dict[int | None, Method] = {
     AuthorizationType.APP: Method.MOBILE_APP,
     AuthorizationType.FOB: Method.BLUETOOTH_KEY,
@@ -55,6 +47,13 @@ _COMPLETIONS_AT: dict[int, int] = {
     LogType.KEYPAD: 2,
 }
 """Where an entry's data tells how it ended."""
+
+_DENIALS: dict[int | None, Denial] = {
+    Completion.INVALID_CODE: Denial.UNKNOWN_CODE,
+    Completion.INVALID_FINGERPRINT: Denial.CREDENTIAL_ERROR,
+    Completion.NOT_AUTHORIZED: Denial.CREDENTIAL_ERROR,
+}
+"""How an entry of the keypad ends that let nobody in."""
 
 
 class Historian:
@@ -102,6 +101,8 @@ class Historian:
             actor=self._actor(entry),
             tag=self._tag(entry),
             ours=self.is_ours(entry),
+            denied=_DENIALS.get(completion) if entry.kind == LogType.KEYPAD else None,
+            code_id=_code_id(entry),
         )
 
     def _method(self, entry: LogEntry, holders: Mapping[int, int]) -> Method:
@@ -113,7 +114,7 @@ class Historian:
         if entry.kind != LogType.LOCK_ACTION:
             return Method.UNKNOWN
         if evidence != Trigger.SYSTEM:
-            return _TRIGGERS.get(evidence, Method.UNKNOWN)
+            return METHODS.get(evidence, Method.UNKNOWN)
         if self.is_ours(entry):
             return Method.REMOTE_API
         return _HOLDERS.get(holders.get(entry.auth_id), Method.UNKNOWN)
@@ -122,9 +123,7 @@ class Historian:
         if self.is_ours(entry):
             return unpack_name(self._name) or None
         name = unpack_name(entry.name)
-        if not name and entry.kind == LogType.KEYPAD and (number := int.from_bytes(entry.data[3:5], "little")):
-            return str(number)
-        return name or None
+        return name or str(_code_id(entry) or "") or None
 
     def _tag(self, entry: LogEntry) -> bytes | None:
         """Return what follows our own name, which the lock may have cut to make room."""
@@ -132,6 +131,13 @@ class Historian:
             return None
         same = takewhile(lambda pair: pair[0] == pair[1], zip(entry.name, self._name, strict=False))
         return entry.name[sum(1 for _ in same) :] or None
+
+
+def _code_id(entry: LogEntry) -> int | None:
+    """Return the lock's number for the code that was entered; none for a wrong one, a finger or the arrow key."""
+    if entry.kind != LogType.KEYPAD:
+        return None
+    return int.from_bytes(entry.data[3:5], "little") or None
 
 
 def _completion(entry: LogEntry) -> int | None:

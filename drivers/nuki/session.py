@@ -94,6 +94,7 @@ class NukiSession:
         self._one_at_a_time = anyio.Lock()
         self._broken_off = False
         self._read_at: datetime | None = None
+        self._passed_over = False
 
     async def read(self) -> Snapshot:
         """Ask the lock for its state now (Request Data for Keyturner States).
@@ -102,9 +103,28 @@ class NukiSession:
             DriverError: the lock refused; `LinkLost`: the link is gone or the lock is mute.
         """
         async with self._one_at_a_time:
+            self._drain()
+            self._passed_over = False
             states = await self._exchange(Command.KEYTURNER_STATES, KeyturnerStates)
         self._read_at = states.at
         return snapshot(states)
+
+    @property
+    def lock_time(self) -> datetime | None:
+        """The lock's own time when it was last read; None if its clock was never set."""
+        return self._read_at
+
+    async def changed(self) -> None:
+        """Return once the lock has told its state unasked since it was last read.
+
+        Raises:
+            LinkLost: the link is gone.
+        """
+        while not self._passed_over:
+            try:
+                self._passed_over = isinstance(await self._receive(in_clear=False), KeyturnerStates)
+            except ProtocolError:
+                self._passed_over = True  # authentic, but not to be understood: reading tells
 
     async def prepare(self, action: Action, tag: bytes) -> NukiActuation:
         """Get the nonce that the action will be sent with.
@@ -157,12 +177,14 @@ class NukiSession:
             count: at most so many.
 
         Raises:
-            DriverError: the PIN is not known or not right, or the lock refused; `LinkLost`: the link is gone or
-                the lock is mute.
+            DriverError: the PIN is not known or not right, the log is off, or the lock refused; `LinkLost`: the link
+                is gone or the lock is mute.
         """
         if self._pin is None:
             raise DriverError(Fault.NOT_AUTHORIZED, "The lock's log needs its security PIN. Pair again with the PIN.")
         entries = await self._entries(self._pin, after=after, count=count)
+        if self._log_is_shut:
+            raise DriverError(Fault.NOT_AUTHORIZED, "The lock keeps no log. Switch it on in Nuki's app.")
         foreign = any(self._historian.needs_holder(entry) for entry in entries)
         holders = await self._users(self._pin) if foreign else {}
         return [self._historian.record(entry, holders) for entry in entries]
@@ -244,6 +266,7 @@ class NukiSession:
                         return found
                     if isinstance(message, ErrorReport) and message.failed == request.command:
                         raise _refused(message.code)
+                    self._passed_over = self._passed_over or isinstance(message, KeyturnerStates)
                     found.append(message)
 
     async def _exchange(self, wanted: Command, kind: type[M]) -> M:
@@ -257,6 +280,7 @@ class NukiSession:
                     return message
                 if isinstance(message, ErrorReport) and message.failed in (Command.REQUEST_DATA, wanted):
                     raise _refused(message.code)
+                self._passed_over = True
 
     async def _send(self, message: Message) -> None:
         with within(RESPONSE_TIMEOUT):
@@ -294,6 +318,7 @@ class NukiSession:
         with suppress(anyio.WouldBlock, *GONE):  # what is gone is told when an answer is waited for
             while True:
                 self._waiting.extend(self._frames.feed(self._stream.receive_nowait()))
+        self._passed_over = self._passed_over or bool(self._waiting)
         self._waiting.clear()
 
     @contextmanager

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from drivers.base import Action, DoorState, LockState, Snapshot
-from drivers.nuki.protocol.codes import Bolt, Door, Turn
+from drivers.base import Action, DoorState, LockState, Method, Snapshot
+from drivers.nuki.protocol.codes import Bolt, Door, Trigger, Turn
 
 if TYPE_CHECKING:
     from drivers.nuki.protocol.commands import KeyturnerStates
@@ -39,6 +39,16 @@ _BOLTS: dict[int, LockState] = {
 
 _DOORS: dict[int | None, DoorState] = {Door.CLOSED: DoorState.CLOSED, Door.OPEN: DoorState.OPEN}
 
+METHODS: dict[int, Method] = {
+    Trigger.MANUAL: Method.MANUAL_TURN,
+    Trigger.BUTTON: Method.MANUAL_TURN,
+    Trigger.AUTOMATIC: Method.AUTO_LOCK,
+    Trigger.AUTO_LOCK: Method.AUTO_LOCK,
+    Trigger.MQTT: Method.REMOTE_API,
+}
+"""What a trigger tells of the means. Phones, fobs and keypads are all the same to it (`SYSTEM`), and HomeKit does not
+say whether a person or an automation asked, so these tell nothing."""
+
 
 def lock_state(states: KeyturnerStates) -> LockState:
     """Return where the bolt is."""
@@ -56,4 +66,5 @@ def snapshot(states: KeyturnerStates) -> Snapshot:
         door_state=_DOORS.get(states.door, DoorState.UNKNOWN),
         battery_level=min(100, (states.battery >> 2) * 2) or None,
         battery_critical=bool(states.battery & 1),
+        method=METHODS.get(states.trigger),
     )

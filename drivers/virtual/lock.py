@@ -179,6 +179,7 @@ class VirtualLock:
         holder = self._codes.get(code)
         if holder is None:
             self._record(Operator(Origin.KEYPAD), Action.UNLOCK, Completion.INVALID_CODE)
+            self._tell()
             return False
         key = 1 + list(self._codes).index(code)
         self.operate(Action.UNLOCK, Operator(Origin.KEYPAD, key, holder))

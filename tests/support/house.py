@@ -214,6 +214,11 @@ class Life:
 
     @property
     def events(self) -> list[dict[str, Any]]:
+        """The recorded events' bodies, in order, but for those of the locks' condition."""
+        return [event for event in self.all_events if not event["event_type"].startswith("device.")]
+
+    @property
+    def all_events(self) -> list[dict[str, Any]]:
         """Every recorded event's body, in order."""
         return [json.loads(body) for (body,) in self.rows("SELECT body FROM event ORDER BY seq")]
 

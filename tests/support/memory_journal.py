@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import uuid
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from bridge.attempt import State, Step, advance
@@ -13,7 +14,7 @@ from bridge.journal.journal import CUSTOM_ID_MEMORY
 from bridge.model import Attempt, Command, Ending, Event
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from bridge.bell import Bell
     from bridge.clock import Clock
@@ -82,7 +83,13 @@ class MemoryJournal:
     async def commit(self, attempt: Attempt) -> Attempt:
         return await self._write(lambda: self._advance(attempt, replace(attempt, state=State.COMMITTED), Step.COMMIT))
 
-    async def end(self, attempt: Attempt, ending: Ending, events: Callable[[Attempt], Sequence[Event]]) -> Attempt:
+    async def end(
+        self,
+        attempt: Attempt,
+        ending: Ending,
+        events: Callable[[Attempt], Sequence[Event]],
+        facts: Callable[[], Mapping[str, str]] = dict,
+    ) -> Attempt:
         ended = replace(
             attempt,
             state=advance(attempt.state, ending.step),
@@ -97,6 +104,7 @@ class MemoryJournal:
         def work() -> Attempt:
             self._advance(attempt, ended, ending.step)
             self._tell(events(ended))
+            self._facts |= facts()
             return ended
 
         await self._write(work)
@@ -113,9 +121,16 @@ class MemoryJournal:
     def _tell(self, events: Sequence[Event]) -> None:
         self.events += [replace(event, seq=len(self.events) + nth) for nth, event in enumerate(events, 1)]
 
-    async def tell(self, events: Sequence[Event]) -> None:
-        await self._write(lambda: self._tell(events))
+    async def tell(self, events: Sequence[Event], facts: Mapping[str, str] = MappingProxyType({})) -> None:
+        def work() -> None:
+            self._tell(events)
+            self._facts |= facts
+
+        await self._write(work)
         self._bell.ring()
+
+    async def facts(self) -> dict[str, str]:
+        return await self._run(lambda: dict(self._facts))
 
     async def unsent(self, after: int, limit: int) -> list[Event]:
         return await self._run(lambda: [e for e in self.events[after:] if e.seq not in self.sent][:limit])

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING
 import anyio
 import anyio.lowlevel
 
+from bridge.ble.fanout import Fanout
 from bridge.ble.radio import Presence, RadioDown, Unreachable
 from bridge.lock import Lock
 from drivers.base import (
     Action,
     Actuation,
+    Advertisement,
     Capabilities,
     Confirmed,
     Credential,
@@ -157,6 +159,9 @@ class ModelLock:
     def presence(self, address: str) -> Presence:
         return Presence(rssi=-50)
 
+    def advertisements(self):
+        return Fanout[Advertisement]().listen()
+
     async def connect(self, address: str, *, within: float) -> Conversation:
         self.step()
         with anyio.move_on_after(within):
@@ -209,6 +214,15 @@ class Conversation:
         if not self.has_log:
             return None
         return next((record for record in reversed(self.lock.log) if record.tag == tag), None)
+
+    lock_time = None
+
+    async def log(self, after: int | None, count: int) -> list[LogRecord]:
+        await self.exchange()
+        return []
+
+    async def changed(self) -> None:
+        await anyio.sleep_forever()
 
     async def aclose(self) -> None:
         self._stands = False

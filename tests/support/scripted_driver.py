@@ -91,6 +91,15 @@ class _Session:
         _raise(said)
         return said
 
+    lock_time = None
+
+    async def log(self, after: int | None, count: int) -> list[LogRecord]:
+        await anyio.lowlevel.checkpoint()
+        return []
+
+    async def changed(self) -> None:
+        await anyio.sleep_forever()
+
     async def aclose(self) -> None:
         await anyio.lowlevel.checkpoint()
         self._driver.done.append("close session")

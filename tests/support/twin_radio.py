@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
 
+from bridge.ble.fanout import Fanout
 from bridge.ble.radio import Absence, Presence, RadioDown, Unreachable
-from drivers.base import LinkLost
+from drivers.base import Advertisement, LinkLost
 from drivers.virtual.link import TwinLink
 
 if TYPE_CHECKING:
@@ -16,6 +18,10 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from drivers.virtual.peripheral import Twin
+
+
+ADVERTISING_INTERVAL = 60.0
+"""Seconds between two advertisements of a lock of which nothing changes: virtual time passes in days."""
 
 
 class RadioLink(TwinLink):
@@ -52,17 +58,28 @@ class TwinRadio:
         self.connects: list[str] = []
         self.links: list[RadioLink] = []
         self.on_link: Callable[[RadioLink], None] = lambda _link: None
+        self._heard = Fanout[Advertisement]()
+        for twin in twins:
+            twin.lock.watch(partial(self._advertise, twin))
 
     async def run(self, *, task_status=anyio.TASK_STATUS_IGNORED) -> None:
         task_status.started()
-        await anyio.sleep_forever()
+        while True:
+            for twin in self.twins.values():
+                self._advertise(twin)
+            await anyio.sleep(ADVERTISING_INTERVAL)
+
+    def _advertise(self, twin: Twin) -> None:
+        """Let the lock be heard: at every change, as if it advertised all the time, and now and then."""
+        if (advertisement := twin.advertisement()) is not None:
+            self._heard.send(advertisement)
 
     def presence(self, address: str) -> Presence:
         heard = not self.silent and self.twins[address].advertisement() is not None
         return Presence(anyio.current_time() if heard else None, rssi=-60, silent=self.silent)
 
     def advertisements(self):
-        raise NotImplementedError
+        return self._heard.listen()
 
     async def connect(self, address: str, *, within: float) -> RadioLink:
         self.connects.append(address)

@@ -46,6 +46,7 @@ from drivers.virtual.peripheral import AttError, Central, GattTable, Property, V
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from drivers.nuki.protocol.commands import KeyturnerStates
     from drivers.nuki.protocol.wire import Message, Pin
 
 APPLE = 76
@@ -119,7 +120,7 @@ class NukiTwin:
         }
         self._take = take_sealed(self.keyring.key_of)
         self._user: Authorization | None = None
-        self._told = replace(states(self.lock, pairing=False), at=None)
+        self._told = self._news()
         self.lock.watch(self._changed)
 
     @property
@@ -332,9 +333,13 @@ class NukiTwin:
             self.air.indicate(Uuid.USDIO, frame)
 
     def _changed(self) -> None:
-        now = states(self.lock, pairing=self.desk.open)
-        undated = replace(now, at=None)
-        if undated != self._told:
-            self._told = undated
+        news = self._news()
+        if news != self._told:
+            self._told = news
             self.changed = True
-            self._say(now)
+            self._say(states(self.lock, pairing=self.desk.open))
+
+    def _news(self) -> tuple[KeyturnerStates, int]:
+        """Return what makes a bridge look again: the states, and how far the log has come."""
+        undated = replace(states(self.lock, pairing=self.desk.open), at=None)
+        return undated, self.lock.log[-1].index if self.lock.log else 0

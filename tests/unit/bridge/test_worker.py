@@ -6,7 +6,7 @@ import anyio
 import pytest
 import trio.testing
 
-from bridge import worker
+from bridge import watcher, worker
 from bridge.errors import Refused
 from bridge.readback import BUDGET
 from drivers.base import Action
@@ -400,7 +400,7 @@ class TestLeisure:
     async def test_a_lock_that_cannot_be_read_is_tried_again_ever_more_rarely(self, house):
         house.radio.refusals = 1000
         async with house.life() as life:
-            await anyio.sleep(worker.REFRESH_PAUSE)
+            await anyio.sleep(watcher.RETRY_PAUSE)
             assert len(house.radio.connects) == 1
             assert life.device()["offline_reason"] == "held_by_another"
             await anyio.sleep(2)
@@ -408,7 +408,7 @@ class TestLeisure:
             await anyio.sleep(24 * 3600)
             assert 20 < len(house.radio.connects) < 40
             house.radio.refusals = 0
-            await anyio.sleep(worker.REFRESH_PAUSE_LIMIT)
+            await anyio.sleep(watcher.RETRY_PAUSE_LIMIT)
             assert life.device()["online"]
 
     async def test_a_latch_that_springs_back_is_noticed(self, house):
@@ -428,10 +428,10 @@ class TestLeisure:
             assert life.device()["online"]
 
     async def test_a_lock_that_is_not_found_at_leisure_does_not_keep_a_link(self, house):
-        house.radio.delays.append(worker.REFRESH_TIME - 1)
+        house.radio.delays.append(watcher.LOOK_TIME - 1)
         house.lock.faults.arm(Trouble.LOSE_INDICATION, times=None)
         async with house.life() as life:
-            await anyio.sleep(worker.REFRESH_TIME + 1)
+            await anyio.sleep(watcher.LOOK_TIME + 1)
             assert not house.radio.links[-1].is_open
             assert not life.device()["online"]
 

@@ -66,6 +66,7 @@ def test_the_smallest_configuration_says_enough(read, tmp_path):
         10,
         True,
     )
+    assert lock.poll is None
     assert lock.actions == {Action.LOCK, Action.UNLOCK}
     assert lock.options == NukiOptions()
 
@@ -255,6 +256,8 @@ LATER = [
     ('actions = "lock"', "locks[0].actions: must be a list, in square brackets"),
     ("linger = 301", "locks[0].linger: must be at most 300"),
     ("linger = nan", "locks[0].linger: must be a finite number"),
+    ("poll = -1", "locks[0].poll: must be at least 0"),
+    ("poll = 86401", "locks[0].poll: must be at most 86400"),
     ("linger = 2026-01-01", "locks[0].linger: must be a number, without quotes"),
     ('name = " "', "locks[0].name: must be 1 to 64 printable characters"),
     ("options = {}", 'locks[0].options: unknown key; did you mean "actions"?'),

@@ -285,6 +285,29 @@ class TestRecord:
         async with reopened(journal, path, clock) as again:
             assert await again.fact("workspace_id", "w2") == "w1"
 
+    async def test_what_is_set_replaces_what_was_kept_together_with_its_events(self, journal, path, clock):
+        await journal.fact("a", "1")
+        await journal.tell([make_event(n=1)], {"a": "2", "b": "3"})
+        async with reopened(journal, path, clock) as later:
+            assert (await later.facts()).items() >= {"a": "2", "b": "3"}.items()
+            assert [event.body["n"] for event in await later.unsent(0, 9)] == [1]
+
+    async def test_nothing_is_set_where_the_events_cannot_be_told(self, journal):
+        with pytest.raises(TypeError):
+            await journal.tell([make_event(unfit=object())], {"a": "2"})
+        assert "a" not in await journal.facts()
+
+    async def test_what_is_set_with_an_outcome_knows_of_its_events(self, journal):
+        told = []
+
+        def tell(_ended):
+            told.append(make_event(n=1))
+            return told
+
+        attempt = await journal.accept(make_command(), 1030.0)
+        await journal.end(attempt, CONFIRM, tell, lambda: {"a": str(len(told))})
+        assert (await journal.facts())["a"] == "1"
+
     async def test_a_full_disk_takes_no_command_and_is_seen(self, journal):
         pages = await journal._store.read(lambda db: db.execute("PRAGMA page_count").fetchone()[0])
         await journal._store.read(lambda db: db.execute(f"PRAGMA max_page_count = {pages}").fetchone())

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers.base import Action, Fault, Method
+from drivers.base import Action, Denial, Fault, Method
 from drivers.nuki.history import Historian
 from drivers.nuki.protocol.codes import AuthorizationType, Completion, KeypadSource, LogType, Trigger, Turn
 from drivers.nuki.protocol.commands import LogEntry
@@ -95,6 +95,27 @@ def test_the_end_is_what_the_log_says(completion, succeeded, fault):
     for entry in (acted(completion=completion), typed(completion=completion)):
         found = record(entry)
         assert (found.succeeded, found.fault) == (succeeded, fault)
+
+
+@pytest.mark.parametrize(
+    ("completion", "denied"),
+    [
+        (Completion.SUCCESS, None),
+        (Completion.MOTOR_BLOCKED, None),
+        (Completion.INVALID_CODE, Denial.UNKNOWN_CODE),
+        (Completion.INVALID_FINGERPRINT, Denial.CREDENTIAL_ERROR),
+        (Completion.NOT_AUTHORIZED, Denial.CREDENTIAL_ERROR),
+    ],
+)
+def test_whom_the_keypad_let_not_in_was_denied_access(completion, denied):
+    assert record(typed(completion=completion)).denied is denied
+    assert record(acted(completion=completion)).denied is None
+
+
+def test_a_code_is_told_by_its_number():
+    assert record(typed(number=12)).code_id == 12
+    assert record(typed()).code_id is None
+    assert record(acted(PHONE)).code_id is None
 
 
 def test_an_entry_that_does_not_tell_its_end_leaves_it_open():

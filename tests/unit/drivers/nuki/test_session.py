@@ -555,3 +555,87 @@ async def test_what_was_said_before_the_last_read_proves_nothing_after_the_write
         await session.read()
         lock.answers[Command.LOCK_ACTION] = [ACCEPTED, states(Bolt.LOCKING), states(Bolt.LOCKED, at=2), COMPLETE]
         assert isinstance(await act(session, Action.LOCK), Unknown)
+
+
+async def test_a_log_that_is_switched_off_may_not_be_read():
+    async with talking() as (session, lock):
+        lock.answers[Command.REQUEST_LOG] = [c.LogCount(enabled=False, count=3), entry(9), COMPLETE]
+        with pytest.raises(DriverError, match="Switch it on") as refusal:
+            await session.log(None, 1)
+        assert refusal.value.fault is Fault.NOT_AUTHORIZED
+
+
+async def test_the_locks_own_time_is_that_of_its_last_report():
+    async with talking() as (session, lock):
+        assert session.lock_time is None
+        lock.answers[Command.KEYTURNER_STATES] = [states(Bolt.LOCKED, at=5)]
+        await session.read()
+        assert session.lock_time == START + timedelta(seconds=5)
+
+
+@pytest.fixture
+async def read_once():
+    """A session whose lock was read, and the lock."""
+    async with talking() as (session, lock):
+        lock.answers[Command.KEYTURNER_STATES] = [states(Bolt.LOCKED)]
+        await session.read()
+        yield session, lock
+
+
+async def is_news(session):
+    """Tell whether the lock has told of something since it was last read."""
+    with anyio.move_on_after(1):
+        await session.changed()
+        return True
+    return False
+
+
+async def test_what_the_lock_tells_unasked_is_news_until_it_is_read(read_once):
+    session, lock = read_once
+    assert not await is_news(session)
+    lock.says(states(Bolt.UNLOCKED))
+    assert await is_news(session)
+    assert await is_news(session)
+    await session.read()
+    assert not await is_news(session)
+
+
+@pytest.mark.parametrize("said", [COMPLETE, plain(c.Status(0)), b"garbage"])
+async def test_what_tells_nothing_of_the_lock_is_no_news(read_once, said):
+    session, lock = read_once
+    lock.says(said)
+    assert not await is_news(session)
+
+
+async def test_what_cannot_be_understood_may_be_news(read_once):
+    session, lock = read_once
+    lock.says(Malformed(Command.KEYTURNER_STATES))
+    assert await is_news(session)
+
+
+async def test_news_that_comes_while_the_log_is_read_is_not_lost(read_once):
+    session, lock = read_once
+    lock.answers[Command.REQUEST_LOG] = [entry(9), states(Bolt.UNLOCKED), COMPLETE]
+    await session.log(None, 1)
+    assert await is_news(session)
+
+
+async def test_news_that_comes_before_a_nonce_is_not_lost(read_once):
+    session, lock = read_once
+    lock.answers[Command.CHALLENGE] = [states(Bolt.UNLOCKED), c.Challenge(bytes(32))]
+    await session.prepare(Action.LOCK, TAG)
+    assert await is_news(session)
+
+
+async def test_news_that_is_passed_over_before_a_request_is_not_lost(read_once):
+    session, lock = read_once
+    lock.says(states(Bolt.UNLOCKED))
+    await session.prepare(Action.LOCK, TAG)
+    assert await is_news(session)
+
+
+async def test_who_waits_for_news_learns_of_the_links_end(read_once):
+    session, lock = read_once
+    lock.link.drop()
+    with pytest.raises(LinkLost):
+        await session.changed()

@@ -1,7 +1,9 @@
+from dataclasses import replace
+
 import pytest
 
-from drivers.base import Action, DoorState, LockState
-from drivers.nuki.protocol.codes import Bolt, Door, Turn
+from drivers.base import Action, DoorState, LockState, Method
+from drivers.nuki.protocol.codes import Bolt, Door, Trigger, Turn
 from drivers.nuki.protocol.commands import KeyturnerStates
 from drivers.nuki.snapshot import TARGETS, TURNS, snapshot
 
@@ -69,3 +71,20 @@ def test_the_door_is_open_or_closed_only_if_its_sensor_says_so(door, state):
 def test_unlock_never_implies_unlatch():
     assert TURNS == {Action.LOCK: 0x02, Action.UNLOCK: 0x01, Action.UNLATCH: 0x03}
     assert TARGETS[Turn.UNLOCK] is LockState.UNLOCKED
+
+
+@pytest.mark.parametrize(
+    ("trigger", "method"),
+    [
+        (Trigger.SYSTEM, None),
+        (Trigger.MANUAL, Method.MANUAL_TURN),
+        (Trigger.BUTTON, Method.MANUAL_TURN),
+        (Trigger.AUTOMATIC, Method.AUTO_LOCK),
+        (Trigger.AUTO_LOCK, Method.AUTO_LOCK),
+        (Trigger.HOMEKIT, None),
+        (Trigger.MQTT, Method.REMOTE_API),
+        (0x77, None),
+    ],
+)
+def test_the_trigger_names_the_means_where_it_is_but_one(trigger, method):
+    assert snapshot(replace(states(), trigger=trigger)).method is method

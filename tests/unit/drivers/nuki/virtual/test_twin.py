@@ -273,6 +273,14 @@ async def test_the_beacon_says_that_something_changed_until_a_bridge_has_read_it
         assert beacon() == 0
 
 
+async def test_the_beacon_tells_of_every_entry_in_the_log():
+    async with living() as twin:
+        for _ in range(2):
+            twin.changed = False
+            assert not twin.lock.keypad("000000")
+            assert twin.changed
+
+
 async def test_coming_back_in_range_is_no_change():
     async with living() as twin:
         twin.lock.offline()

@@ -1,0 +1,116 @@
+"""What is new in a lock's own log, as little of it as tells.
+
+To break off an exchange with the log costs the connection, so each page of it goes on for a moment though a command
+waits; then it is broken off.
+"""
+
+from __future__ import annotations
+
+import anyio
+import anyio.lowlevel
+import structlog
+
+from bridge.lock import Lock
+from bridge.reckoning import Memory, Page, Place
+from bridge.sessions import Sessions
+from drivers.base import DriverError, Fault, LinkLost, LogRecord, Session
+
+log = structlog.get_logger()
+
+LOG_TIME = 45.0
+"""Seconds that a look into the log may take."""
+PAGE = 8
+"""Entries that are asked for at one time."""
+MOST = 256
+"""Entries that are read at one look."""
+PAGE_TIME = 30.0
+"""Seconds that a page may take, and the list of users, without which a lock's log names no kind of key."""
+GRACE = 0.5
+"""Seconds that it has left once a command waits."""
+SHUT = 24 * 3600.0
+"""Seconds for which a log that may not be read is left alone: a wrong PIN too often shuts everybody out."""
+
+
+class Logbook:
+    """Reads one lock's log."""
+
+    def __init__(self, lock: Lock, sessions: Sessions) -> None:
+        self._lock = lock
+        self._sessions = sessions
+        self._page = anyio.CancelScope()
+        self._shut_until = 0.0
+        self._was_read = False
+
+    @property
+    def followed(self) -> bool:
+        """Whether what was done is told by the log, sooner or later."""
+        return self._was_read and self.open
+
+    @property
+    def open(self) -> bool:
+        """Whether the log is to be read, as far as is known."""
+        wanted = self._lock.read_log and self._lock.driver.capabilities.log
+        return wanted and anyio.current_time() >= self._shut_until
+
+    def hurry(self) -> None:
+        """A command waits: give what cannot be broken off a moment, and no more."""
+        self._page.deadline = min(self._page.deadline, anyio.current_time() + GRACE)
+
+    async def news(self, session: Session, memory: Memory) -> Page | None:
+        """Return the entries that come after the one that was last taken account of; None if they may not be read.
+
+        Raises:
+            DriverError: they could not be read, and the link is ended.
+        """
+        try:
+            with self._sessions.within(LOG_TIME):
+                page = await self._news(session, memory)
+        except DriverError as error:
+            if error.fault is Fault.NOT_AUTHORIZED:
+                self._shut_until = anyio.current_time() + SHUT
+                log.warning("log not read", lock_id=self._lock.id, reason=error.message)
+                return None
+            await self._sessions.drop()
+            raise
+        self._was_read = True
+        return page
+
+    async def _news(self, session: Session, memory: Memory) -> Page:
+        place, first = memory.place, not self._was_read
+        newest = await self._read(session, None, 1)
+        if not newest or (place is not None and _is_at(place, newest[0])):
+            return Page([])
+        if place is None or newest[0].record_id <= place.index:
+            return await self._acquaintance(session, memory, newest)
+        found: list[LogRecord] = []
+        after = max(0, place.index - 1)
+        while len(found) < MOST and after < newest[0].record_id:
+            some = await self._read(session, after, PAGE)
+            if not some:
+                break
+            if not found and some[0].record_id == place.index and not _is_at(place, some[0]):
+                return await self._acquaintance(session, memory, newest)
+            found += some
+            after = some[-1].record_id
+        return Page([record for record in found if record.record_id > place.index], first_look=first)
+
+    async def _acquaintance(self, session: Session, memory: Memory, newest: list[LogRecord]) -> Page:
+        """Begin to follow a log from its end; look further back only for what waits to be explained."""
+        if memory.place is not None:
+            log.warning("the lock's log began anew", lock_id=self._lock.id)
+        if memory.pending:
+            newest = await self._read(session, None, PAGE)
+        return Page(newest[::-1], acquaintance=True)
+
+    async def _read(self, session: Session, after: int | None, count: int) -> list[LogRecord]:
+        """Read so many entries."""
+        await anyio.lowlevel.checkpoint_if_cancelled()  # between two pages nothing is lost by an end
+        with anyio.CancelScope(shield=True, deadline=anyio.current_time() + PAGE_TIME) as self._page:
+            return await session.log(after, count)
+        await self._sessions.drop()
+        await anyio.lowlevel.checkpoint_if_cancelled()
+        raise LinkLost("The lock's log was not read in time.")
+
+
+def _is_at(place: Place, record: LogRecord) -> bool:
+    return place == Place(index=record.record_id, at=record.at)
