@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import anyio
 import anyio.abc
@@ -16,12 +17,15 @@ import structlog
 
 from bridge import __version__, events, radios
 from bridge.attempt import State, Step
+from bridge.availability import Availability
 from bridge.bell import Bell
 from bridge.ble.radio import Radio
 from bridge.clock import Clock, SystemClock
 from bridge.config import Config
 from bridge.dispatcher import Dispatcher
 from bridge.errors import Code, StorageUnavailable
+from bridge.http import door as http
+from bridge.interlock import Interlock
 from bridge.journal import Journal, open_journal
 from bridge.lock import Lock
 from bridge.locks import configured
@@ -36,16 +40,26 @@ from bridge.mqtt.topics import Topics
 from bridge.outbox import Outbox
 from bridge.policy import Rules
 from bridge.questions import Questions
+from bridge.radionews import RadioNews
 from bridge.reckoning import Memory, Reckoner
 from bridge.refusals import Refusals
+from bridge.roster import Roster
+from bridge.sandbox import Sandbox
 from bridge.sdnotify import notify
 from bridge.sessions import Sessions
+from bridge.simulator import TASKS, Simulator
 from bridge.states import States
+from bridge.tasks import Tasks
 from bridge.watcher import Watcher, fact_of, keep_watch
+from bridge.webhooks.delivery import Webhooks
+from bridge.webhooks.settings import webhook_settings
 from bridge.wire import text
 from bridge.wire.seam import Identity
 from bridge.worker import Worker
 from drivers.virtual.lock import VirtualLock
+
+if TYPE_CHECKING:
+    from bridge.ble.caretaker import Caretaker
 
 log = structlog.get_logger()
 
@@ -82,21 +96,24 @@ async def running(config: Config) -> AsyncGenerator[Bridge]:
 
     Raises:
         StorageUnavailable: the journal cannot be used.
-        ConfigError: a file that the configuration names cannot be used.
+        ConfigError: a file or an address that the configuration names cannot be used.
+        SocketTaken: another bridge runs at the same place.
     """
     clock = SystemClock(config.bridge.trust_clock)
     bell = Bell()
     journal = await open_journal(config.bridge.state_dir / JOURNAL_FILE, clock, bell)
     try:
         bridge = await Bridge.make(config, journal, clock, bell)
-        async with anyio.create_task_group() as group:
-            await group.start(bridge.run)
-            with anyio.move_on_after(FIRST_CONNECTION):
-                await bridge.door.opened.wait()
-            log.info("ready", version=__version__, locks=len(bridge.workers))
-            yield bridge
-            await bridge.stop()
-            group.cancel_scope.cancel()
+        with http.listening(config) as listeners:
+            async with anyio.create_task_group() as group:
+                await group.start(bridge.run)
+                await group.start(http.serve, bridge, listeners)
+                with anyio.move_on_after(FIRST_CONNECTION):
+                    await bridge.door.opened.wait()
+                log.info("ready", version=__version__, locks=len(bridge.workers))
+                yield bridge
+                await bridge.stop()
+                group.cancel_scope.cancel()
     finally:
         await journal.close()
 
@@ -105,13 +122,21 @@ async def running(config: Config) -> AsyncGenerator[Bridge]:
 class Bridge:
     """Everything, put together."""
 
+    config: Config
     journal: Journal
+    bell: Bell
     clock: Clock
     identity: Identity
     radio: Radio
+    caretaker: Caretaker | None
+    """Looks after a real radio."""
+    availability: Availability
+    states: States
+    refusals: Refusals
     workers: Mapping[str, Worker]
     watchers: Mapping[str, Watcher]
     """By the lock's address."""
+    roster: Roster
     dispatcher: Dispatcher
     questions: Questions
     outbox: Outbox
@@ -119,6 +144,10 @@ class Bridge:
     door: Door
     twins: Mapping[str, VirtualLock]
     """The virtual locks of this process, by the lock's id."""
+    sandbox: Sandbox
+    simulator: Simulator
+    tasks: Tasks
+    webhooks: Webhooks | None
 
     @classmethod
     async def make(cls, config: Config, journal: Journal, clock: Clock, bell: Bell) -> Bridge:
@@ -130,17 +159,22 @@ class Bridge:
         """
         identity = await _identity(config, journal)
         virtual = radios.virtual_locks(config)
-        radio = radios.make(config, clock, {twin.address: twin for twin, _ in virtual.values()})
+        radio = radios.make(config, clock, {twin.address: twin for twin, _ in virtual.values()}, exclusive=True)
         locks = configured(config, {lock_id: key for lock_id, (_, key) in virtual.items()})
         states = States(clock, bell)
         facts = await journal.facts()
-        workers: dict[str, Worker] = {}
+        interlock = Interlock()
         watchers: dict[str, Watcher] = {}
+        addresses: dict[str, str] = {}
         for lock in locks:
             states.add(lock.id, lock.name, lock.driver.name)
+
+        tell = partial(events.of_attempt, identity=identity)
+
+        def worker_of(lock: Lock) -> Worker:
             sessions = Sessions(lock, radio, states)
+            addresses[lock.id] = lock.address
             watchers[lock.address] = watcher = Watcher(
-                lock,
                 sessions=sessions,
                 journal=journal,
                 states=states,
@@ -148,16 +182,21 @@ class Bridge:
                 reckoner=Reckoner(lock.id, identity),
                 memory=Memory.restored(facts.get(fact_of(lock.id))),
             )
-            tell = partial(events.of_attempt, identity=identity)
-            workers[lock.id] = Worker(lock, sessions=sessions, journal=journal, watcher=watcher, clock=clock, tell=tell)
+            return Worker(
+                sessions=sessions, journal=journal, watcher=watcher, clock=clock, interlock=interlock, tell=tell
+            )
+
+        workers = {lock.id: worker_of(lock) for lock in locks}
+        refusals = Refusals(journal, clock, identity)
         dispatcher = Dispatcher(
             workers,
             journal=journal,
-            refusals=Refusals(journal, clock, identity),
+            refusals=refusals,
             radio=radio,
             clock=clock,
             rules=_rules(config),
             memory=2.0 * config.commands.max_ttl,
+            tell=tell,
         )
         questions = Questions(
             locks,
@@ -166,37 +205,83 @@ class Bridge:
             identity=identity,
             timezone=config.bridge.timezone,
             begun_at=await journal.fact("begun_at", text.milliseconds(clock.wall())),
+            sandbox=config.bluetooth.radio == "virtual",
         )
+        twins = {lock_id: twin.lock for lock_id, (twin, _) in virtual.items()}
+        sandbox = Sandbox(twins)
+        simulator = Simulator(sandbox, journal=journal, clock=clock, tell=tell, ttl=config.commands.ttl)
+        tasks = Tasks(dispatcher, simulator, identity, clock)
         outbox = Outbox(journal, states, bell)
         announced = config.homeassistant.prefix if config.homeassistant.discovery else None
         topics = Topics(f"{config.mqtt.prefix}/{config.bridge.id}", config.mqtt.response_prefixes, announced)
         announcer = Announcer(clock)
+        announcements = Announcements(
+            journal, _discoveries(config, topics, locks), [topics.state(lock.id) for lock in locks]
+        )
         door = Door(
             topics=topics,
             inbox=Inbox(topics, dispatcher, clock, journal),
             questions=questions,
+            tasks=tasks,
             outbox=outbox,
             announcer=announcer,
             clock=clock,
-            announcements=Announcements(
-                journal, _discoveries(config, topics, locks), [topics.state(lock.id) for lock in locks]
-            ),
+            announcements=announcements,
             barrier_limit=config.commands.max_ttl,
         )
         session = Session(mqtt_settings(config, announcer.will(topics)))
-        twins = {lock_id: twin.lock for lock_id, (twin, _) in virtual.items()}
+
+        def take_in(lock: Lock) -> Worker:
+            states.add(lock.id, lock.name, lock.driver.name)
+            worker = worker_of(lock)
+            dispatcher.add(worker)
+            questions.add(lock)
+            announcements.add(_discoveries(config, topics, [lock]), [topics.state(lock.id)])
+            return worker
+
+        roster = Roster(
+            config, workers, twins={lock_id: twin for lock_id, (twin, _) in virtual.items()}, take_in=take_in
+        )
+        caretaker = radios.caretaker(config, radio, clock, interlock, RadioNews(journal, clock, identity))
         return cls(
-            journal, clock, identity, radio, workers, watchers, dispatcher, questions, outbox, session, door, twins
+            config=config,
+            journal=journal,
+            bell=bell,
+            clock=clock,
+            identity=identity,
+            radio=radio,
+            caretaker=caretaker,
+            availability=Availability(addresses, radio, states),
+            states=states,
+            refusals=refusals,
+            workers=workers,
+            watchers=watchers,
+            roster=roster,
+            dispatcher=dispatcher,
+            questions=questions,
+            outbox=outbox,
+            session=session,
+            door=door,
+            twins=twins,
+            sandbox=sandbox,
+            simulator=simulator,
+            tasks=tasks,
+            webhooks=await _webhooks(config, journal, bell, clock),
         )
 
     async def run(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Run; started once the radio is up and every attempt of an earlier life is in hand."""
         async with anyio.create_task_group() as group:
             await group.start(self.radio.run)
+            if self.caretaker is not None:
+                group.start_soon(self.caretaker.run)
+            group.start_soon(self.availability.run)
             await self._take_up()
-            for worker in self.workers.values():
-                group.start_soon(worker.run)
+            group.start_soon(self.roster.run)
             group.start_soon(keep_watch, self.radio, self.watchers)
+            group.start_soon(self.simulator.run)
+            if self.webhooks is not None:
+                group.start_soon(self.webhooks.run)
             await group.start(self.session.run, self.door.serve)
             group.start_soon(self._keep_tidy)
             group.start_soon(self._let_go)
@@ -206,6 +291,7 @@ class Bridge:
         """Take no more commands, let what is under way end, and tell it."""
         log.info("stopping")
         self.dispatcher.stop()
+        self.simulator.stop()
         for worker in self.workers.values():
             worker.stop()
         await self._wind_up()
@@ -222,7 +308,7 @@ class Bridge:
 
     async def _wind_up(self) -> None:
         with anyio.move_on_after(STOP_GRACE):
-            for worker in self.workers.values():
+            for worker in tuple(self.workers.values()):  # one may be added meanwhile
                 await worker.stopped.wait()
         for worker in self.workers.values():
             worker.abandon()
@@ -233,7 +319,9 @@ class Bridge:
             await self._tell_loss(self.journal.set_aside)
         for attempt in await self.journal.open_attempts():
             worker = self.workers.get(attempt.lock_id)
-            if worker is not None:
+            if attempt.action in TASKS:
+                await self.simulator.give_up(attempt)
+            elif worker is not None:
                 worker.enqueue(attempt)
             else:
                 ending = _orphaned(attempt)
@@ -266,6 +354,18 @@ async def _identity(config: Config, journal: Journal) -> Identity:
     workspace = config.bridge.workspace_id or uuid.UUID(await journal.fact("workspace_id", str(uuid.uuid4())))
     account = config.bridge.connected_account_id or uuid.uuid5(workspace, config.bridge.id)
     return Identity(workspace, account, config.bridge.id)
+
+
+async def _webhooks(config: Config, journal: Journal, bell: Bell, clock: Clock) -> Webhooks | None:
+    settings = webhook_settings(config)
+    if settings is None:
+        if number := await journal.end_posting():
+            log.warning("events given up: there is no webhook any more", number=number)
+        return None
+    from bridge.webhooks.poster import HttpPoster
+
+    journal.begin_posting()
+    return Webhooks(journal, bell, clock, signer=settings.signer, connect=lambda: HttpPoster.connect(settings))
 
 
 def _rules(config: Config) -> Rules:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
+
 import anyio
 
 
@@ -10,10 +13,23 @@ class Bell:
 
     def __init__(self) -> None:
         self._event = anyio.Event()
+        self._others: list[Bell] = []
+
+    @contextmanager
+    def another(self) -> Generator[Bell]:
+        """Give one more waiter a bell of its own for a while, rung whenever this one is."""
+        bell = Bell()
+        self._others.append(bell)
+        try:
+            yield bell
+        finally:
+            self._others.remove(bell)
 
     def ring(self) -> None:
         """Wake the waiter, now or as soon as it waits."""
         self._event.set()
+        for other in self._others:
+            other.ring()
 
     async def wait(self) -> None:
         """Return once it has been rung since the last time."""

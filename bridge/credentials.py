@@ -11,15 +11,15 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import stat
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, cast
 
 from pydantic import ValidationError
 
+from bridge import private_file
 from bridge.errors import BridgeError
 from drivers.base import Credential, Driver
 
@@ -59,7 +59,7 @@ class Credentials:
             CredentialError: it cannot be read, others can read it, it is damaged, or it is another driver's.
         """
         path = self.path(lock_id)
-        document = _parsed(_read(path, lock_id), path)
+        document = self.document(lock_id)
         if document.get("driver") != driver.name:
             raise CredentialError(
                 f'{path} is no key for the driver "{driver.name}"; '
@@ -70,6 +70,32 @@ class Credentials:
         except ValidationError:
             raise _damaged(path) from None
 
+    def ids(self) -> list[str]:
+        """Return the locks that have a stored key, configured or not.
+
+        Raises:
+            CredentialError: the folder cannot be read.
+        """
+        try:
+            return sorted(path.stem for path in self._folder.iterdir() if path.suffix == ".json")
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise CredentialError(
+                f"{self._folder} cannot be read: {error.strerror}; "
+                f"run this as the owner of {self._state_dir} or as root"
+            ) from None
+
+    def document(self, lock_id: str) -> dict[str, Any]:
+        """Return what is stored of a lock's key: its `driver`, and the `credential` as that driver stores it.
+
+        Raises:
+            CredentialMissing: there is none.
+            CredentialError: it cannot be read, others can read it, or it is damaged.
+        """
+        path = self.path(lock_id)
+        return _parsed(_read(path, lock_id), path)
+
     def store(self, lock_id: str, driver: Driver, credential: Credential) -> Path:
         """Keep the key to a lock, in place of one that it had; return where.
 
@@ -78,10 +104,17 @@ class Credentials:
         Raises:
             CredentialError: the file cannot be written. What was there before still is.
         """
-        document = {"driver": driver.name, "credential": credential.stored()}
+        return self.put(lock_id, {"driver": driver.name, "credential": credential.stored()})
+
+    def put(self, lock_id: str, document: Mapping[str, Any]) -> Path:
+        """Keep what `document` returned, here or elsewhere; as `store` does.
+
+        Raises:
+            CredentialError: the file cannot be written. What was there before still is.
+        """
         try:
             with self._open_folder() as folder:
-                _replace(folder, f"{lock_id}.json", json.dumps(document, indent=2).encode() + b"\n")
+                private_file.replace(folder, f"{lock_id}.json", json.dumps(document, indent=2).encode() + b"\n")
         except OSError as error:
             raise CredentialError(
                 f"{self.path(lock_id)} cannot be written: {error.strerror}; "
@@ -151,23 +184,3 @@ def _parsed(content: bytes, path: Path) -> dict[str, Any]:
 
 def _damaged(path: Path) -> CredentialError:
     return CredentialError(f"{path} is damaged; restore it from a backup, or pair the lock again")
-
-
-def _replace(folder: int, name: str, content: bytes) -> None:
-    """Write a file of the folder in one step, durably, owned as the folder is."""
-    draft = f".{secrets.token_hex(8)}.tmp"
-    file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=folder)
-    try:
-        with open(file, "wb") as stream:  # noqa: PTH123 - opened relative to the folder, whose path may be swapped
-            os.fchmod(file, 0o600)
-            if os.geteuid() == 0:
-                owner = os.fstat(folder)
-                os.fchown(file, owner.st_uid, owner.st_gid)
-            stream.write(content)
-            stream.flush()
-            os.fsync(file)
-        os.rename(draft, name, src_dir_fd=folder, dst_dir_fd=folder)
-    except BaseException:
-        os.unlink(draft, dir_fd=folder)
-        raise
-    os.fsync(folder)

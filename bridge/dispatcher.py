@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import anyio
 import structlog
 
 from bridge import crash, policy
+from bridge.attempt import Step
 from bridge.ble.radio import Radio
 from bridge.clock import Clock
 from bridge.errors import Code, Refused, StorageUnavailable
 from bridge.journal import Journal
 from bridge.lock import Lock
-from bridge.model import Attempt, Command
+from bridge.model import Attempt, Command, Ending
 from bridge.refusals import Refusals
-from bridge.worker import Worker
+from bridge.worker import Tell, Worker
 
 log = structlog.get_logger()
 
@@ -34,7 +35,7 @@ class Dispatcher:
 
     def __init__(
         self,
-        workers: Mapping[str, Worker],
+        workers: dict[str, Worker],
         *,
         journal: Journal,
         refusals: Refusals,
@@ -42,6 +43,7 @@ class Dispatcher:
         clock: Clock,
         rules: policy.Rules,
         memory: float,
+        tell: Tell,
     ) -> None:
         self._workers = workers
         self._permissions = {lock_id: worker.lock.permission for lock_id, worker in workers.items()}
@@ -51,8 +53,14 @@ class Dispatcher:
         self._clock = clock
         self._rules = rules
         self._memory = memory
+        self._tell = tell
         self._turn = anyio.Lock()
         self._stopping = False
+
+    @property
+    def lock_ids(self) -> Iterable[str]:
+        """The locks that commands may be for."""
+        return self._workers.keys()
 
     async def submit(self, message: policy.Message) -> Receipt:
         """Take a command or refuse it. A new one is on disk on return and waits for `start`.
@@ -60,17 +68,36 @@ class Dispatcher:
         Raises:
             Refused: the first rule that it breaks; nothing was recorded.
         """
+        return await self._noted(message.lock_id, lambda: policy.read(message, self._permissions))
+
+    async def submit_task(self, command: Command) -> Attempt:
+        """Take the task of a lock's worker or refuse it. It is on disk on return, and under way.
+
+        Raises:
+            Refused: the first rule that it breaks; nothing was recorded.
+        """
+        lock = self._workers[command.lock_id].lock
+        receipt = await self._noted(lock.id, lambda: policy.check_task(command, lock.permission, lock.driver.name))
+        self.start(receipt)
+        return receipt.attempt
+
+    async def _noted(self, lock_id: str, read: Callable[[], Command]) -> Receipt:
         try:
             # One at a time, so that of two copies of one command the second finds the first.
             async with self._turn:
-                return await self._submit(policy.read(message, self._permissions))
+                return await self._submit(read())
         except Refused as refusal:
-            await self._refusals.note(refusal, message.lock_id if message.lock_id in self._workers else None)
+            await self._refusals.note(refusal, lock_id if lock_id in self._workers else None)
             raise
+
+    def add(self, worker: Worker) -> None:
+        """Take commands for one more lock."""
+        self._workers[worker.lock.id] = worker
+        self._permissions[worker.lock.id] = worker.lock.permission
 
     def start(self, receipt: Receipt) -> None:
         """Have a new command carried out, once its sender has been told that it was taken."""
-        if not receipt.replayed:
+        if not receipt.replayed and not receipt.attempt.state.terminal:
             self._workers[receipt.attempt.lock_id].enqueue(receipt.attempt)
 
     def stop(self) -> None:
@@ -84,6 +111,9 @@ class Dispatcher:
                     return Receipt(attempt, replayed=True)
                 case policy.Accept(deadline):
                     attempt = await self._journal.accept(command, deadline)
+                case policy.Hopeless(deadline, reason):
+                    attempt = await self._journal.accept(command, deadline)
+                    return Receipt(await self._fail(attempt, reason), replayed=False)
         except StorageUnavailable as error:
             log.warning("command not recorded", lock_id=command.lock_id, reason=str(error))
             raise Refused(
@@ -91,6 +121,15 @@ class Dispatcher:
             ) from error
         crash.point("after_accept")
         return Receipt(attempt, replayed=False)
+
+    async def _fail(self, attempt: Attempt, reason: Refused) -> Attempt:
+        """End an attempt before it is begun; where that cannot be recorded, it is left to be tried."""
+        ending = Ending(Step.FAIL, code=reason.code, message=reason.message)
+        try:
+            return await self._journal.end(attempt, ending, self._tell)
+        except StorageUnavailable as error:
+            log.warning("outcome not recorded", lock_id=attempt.lock_id, reason=str(error))
+            return attempt
 
     async def _facts(self, command: Command) -> policy.Facts:
         since = self._clock.boottime() - policy.RATE_WINDOW

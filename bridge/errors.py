@@ -4,6 +4,7 @@
 ├── `Refused`             a command is not taken; its code and message go to whoever asked
 ├── `Unanswered`          a question is not answered; its type and message go to whoever asked
 ├── `StorageUnavailable`  the journal cannot be written (raised by `journal`)
+├── `WrongUsage`          what was asked for does not fit the configuration (raised by `pairing`)
 └── `IllegalStep`         an attempt was asked to take a step that its state does not allow (raised by `attempt`)
 
 What a lock or the way to it does is a `drivers.base.DriverError`; `code_of` gives its name here.
@@ -92,7 +93,13 @@ class Objection(StrEnum):
     RETAINED_COMMAND = "retained_command"
     ACTION_ATTEMPT_NOT_FOUND = "action_attempt_not_found"
     DEVICE_NOT_FOUND = "device_not_found"
+    EVENT_NOT_FOUND = "event_not_found"
     NOT_FOUND = "not_found"
+    ACTION_NOT_ALLOWED = "action_not_allowed"
+    ACTION_NOT_SUPPORTED = "action_not_supported"
+    DEVICE_BUSY = "device_busy"
+    DEVICE_OFFLINE = "device_offline"
+    BRIDGE_OFFLINE = "bridge_offline"
     RATE_LIMITED = "rate_limited"
     STORAGE_UNAVAILABLE = "storage_unavailable"
 
@@ -106,7 +113,13 @@ _STATUSES = MappingProxyType(
     {
         Objection.ACTION_ATTEMPT_NOT_FOUND: 404,
         Objection.DEVICE_NOT_FOUND: 404,
+        Objection.EVENT_NOT_FOUND: 404,
         Objection.NOT_FOUND: 404,
+        Objection.ACTION_NOT_ALLOWED: 403,
+        Objection.ACTION_NOT_SUPPORTED: 409,
+        Objection.DEVICE_BUSY: 409,
+        Objection.DEVICE_OFFLINE: 409,
+        Objection.BRIDGE_OFFLINE: 409,
         Objection.RATE_LIMITED: 429,
         Objection.STORAGE_UNAVAILABLE: 503,
     }
@@ -150,6 +163,10 @@ class Unanswered(BridgeError):
 
 class StorageUnavailable(BridgeError):
     """The journal cannot be written or read now. The message says why, not what was in it."""
+
+
+class WrongUsage(BridgeError):
+    """What was asked for does not fit the configuration. The message says what to ask for."""
 
 
 class IllegalStep(BridgeError):

@@ -8,16 +8,21 @@ from datetime import datetime
 from typing import Any
 
 from bridge.attempt import State
-from bridge.model import Attempt, Event
+from bridge.model import Attempt, Event, Task
 from bridge.wire import maker, seam, text
+
+SIMULATIONS = frozenset({Task.SIMULATE_KEYPAD_CODE_ENTRY, Task.SIMULATE_MANUAL_LOCK_VIA_KEYPAD})
+"""The tasks whose end Seam has an event for."""
 
 
 def of_attempt(attempt: Attempt, identity: seam.Identity) -> list[Event]:
     """Return what an attempt's outcome is told by.
 
-    Always one `lock.action_completed` and one `action_attempt.*`; `lock.locked` or `lock.unlocked` only where the
-    lock confirmed that it moved.
+    Of an action always one `lock.action_completed` and one `action_attempt.*`; `lock.locked` or `lock.unlocked` only
+    where the lock confirmed that it moved. Of a task what Seam has an event for.
     """
+    if isinstance(attempt.action, Task):
+        return _of_task(attempt, identity) if attempt.action in SIMULATIONS else []
     created_at = attempt.ended_at or attempt.accepted_at
     completed, ended, moved = (uuid.uuid4() for _ in range(3))
     events = [
@@ -27,6 +32,12 @@ def of_attempt(attempt: Attempt, identity: seam.Identity) -> list[Event]:
     if attempt.state is State.CONFIRMED and attempt.changed is not False:
         events.append(_event(attempt, moved, seam.lock_event(attempt, identity, str(moved), created_at)))
     return events
+
+
+def _of_task(attempt: Attempt, identity: seam.Identity) -> list[Event]:
+    ended = uuid.uuid4()
+    created_at = attempt.ended_at or attempt.accepted_at
+    return [_event(attempt, ended, seam.attempt_event(attempt, identity, str(ended), created_at))]
 
 
 def _event(attempt: Attempt, event_id: uuid.UUID, body: dict[str, Any]) -> Event:

@@ -33,4 +33,5 @@ class Lock:
     @property
     def permission(self) -> Permission:
         """What may be asked of it."""
-        return Permission(self.actions, self.driver.capabilities.actions)
+        capabilities = self.driver.capabilities
+        return Permission(self.actions, capabilities.actions, capabilities.auto_lock)

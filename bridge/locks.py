@@ -10,7 +10,7 @@ from bridge import catalog
 from bridge.config import Config, LockConfig
 from bridge.credentials import CredentialError, Credentials
 from bridge.lock import Lock
-from drivers.base import Credential, Driver
+from drivers.base import Credential
 
 log = structlog.get_logger()
 
@@ -23,32 +23,30 @@ def configured(config: Config, virtual: Mapping[str, Credential]) -> list[Lock]:
         virtual: the keys to virtual locks of this process, by the lock's id; other keys are in the state folder.
     """
     stored = Credentials(config.bridge.state_dir)
-    locks: list[Lock] = []
-    for lock in config.locks:
-        driver = catalog.load(lock.driver)
-        credential = virtual[lock.id] if lock.id in virtual else _key(stored, lock, driver)
-        locks.append(
-            Lock(
-                id=lock.id,
-                name=lock.name,
-                address=lock.address,
-                driver=driver,
-                options=lock.options,
-                credential=credential,
-                actions=lock.actions,
-                connection=lock.connection,
-                linger=lock.linger,
-                read_log=lock.read_log,
-                poll=lock.poll,
-            )
-        )
-    return locks
+    return [made(lock, virtual.get(lock.id) or stored_key(stored, lock)) for lock in config.locks]
 
 
-def _key(stored: Credentials, lock: LockConfig, driver: Driver) -> Credential | None:
+def made(lock: LockConfig, credential: Credential | None) -> Lock:
+    """Return a lock as it is configured, with its key."""
+    return Lock(
+        id=lock.id,
+        name=lock.name,
+        address=lock.address,
+        driver=catalog.load(lock.driver),
+        options=lock.options,
+        credential=credential,
+        actions=lock.actions,
+        connection=lock.connection,
+        linger=lock.linger,
+        read_log=lock.read_log,
+        poll=lock.poll,
+    )
+
+
+def stored_key(stored: Credentials, lock: LockConfig) -> Credential | None:
     """Return a lock's key; one that cannot be used keeps this lock out, not the others."""
     try:
-        return stored.load(lock.id, driver)
+        return stored.load(lock.id, catalog.load(lock.driver))
     except CredentialError as error:
         log.warning("no key for a lock", lock_id=lock.id, reason=str(error))
         return None

@@ -10,7 +10,6 @@ import anyio
 import anyio.lowlevel
 import structlog
 
-from bridge.lock import Lock
 from bridge.reckoning import Memory, Page, Place
 from bridge.sessions import Sessions
 from drivers.base import DriverError, Fault, LinkLost, LogRecord, Session
@@ -34,8 +33,7 @@ SHUT = 24 * 3600.0
 class Logbook:
     """Reads one lock's log."""
 
-    def __init__(self, lock: Lock, sessions: Sessions) -> None:
-        self._lock = lock
+    def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
         self._page = anyio.CancelScope()
         self._shut_until = 0.0
@@ -49,7 +47,7 @@ class Logbook:
     @property
     def open(self) -> bool:
         """Whether the log is to be read, as far as is known."""
-        wanted = self._lock.read_log and self._lock.driver.capabilities.log
+        wanted = self._sessions.lock.read_log and self._sessions.lock.driver.capabilities.log
         return wanted and anyio.current_time() >= self._shut_until
 
     def hurry(self) -> None:
@@ -68,7 +66,7 @@ class Logbook:
         except DriverError as error:
             if error.fault is Fault.NOT_AUTHORIZED:
                 self._shut_until = anyio.current_time() + SHUT
-                log.warning("log not read", lock_id=self._lock.id, reason=error.message)
+                log.warning("log not read", lock_id=self._sessions.lock.id, reason=error.message)
                 return None
             await self._sessions.drop()
             raise
@@ -97,7 +95,7 @@ class Logbook:
     async def _acquaintance(self, session: Session, memory: Memory, newest: list[LogRecord]) -> Page:
         """Begin to follow a log from its end; look further back only for what waits to be explained."""
         if memory.place is not None:
-            log.warning("the lock's log began anew", lock_id=self._lock.id)
+            log.warning("the lock's log began anew", lock_id=self._sessions.lock.id)
         if memory.pending:
             newest = await self._read(session, None, PAGE)
         return Page(newest[::-1], acquaintance=True)

@@ -6,7 +6,8 @@ Rules:
 1. No secret is written: a `SecretStr` hides itself, models are named and not shown, keys that are named as secrets
    are hidden whatever they hold, and bytes are counted.
 2. Tracebacks show no local variables.
-3. What libraries log goes the same way; those that log the radio's traffic are kept from their debug level.
+3. What libraries log goes the same way, but for what they pass on: those that log the radio's traffic are kept from
+   their debug level, those that log URLs and headers to warnings.
 """
 
 from __future__ import annotations
@@ -24,7 +25,13 @@ if TYPE_CHECKING:
     from structlog.typing import EventDict, Processor
 
 _SECRET = frozenset({"credential", "key", "password", "pin", "pin_codes", "secret", "token"})
-_TALKATIVE = ("bleak", "dbus_fast")
+_TALKATIVE = {
+    "bleak": logging.INFO,
+    "dbus_fast": logging.INFO,
+    "httpx": logging.WARNING,
+    "httpcore": logging.WARNING,
+}
+"""The lowest level of libraries that would log what nobody should read."""
 
 
 def configure(*, verbose: bool = False, stream: TextIO | None = None) -> None:
@@ -62,8 +69,8 @@ def configure(*, verbose: bool = False, stream: TextIO | None = None) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)
-    for name in _TALKATIVE:
-        logging.getLogger(name).setLevel(max(level, logging.INFO))
+    for name, lowest in _TALKATIVE.items():
+        logging.getLogger(name).setLevel(max(level, lowest))
 
 
 def hide_secrets(_logger: object, _method: str, event: EventDict) -> EventDict:

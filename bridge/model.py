@@ -5,12 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
 from bridge.attempt import State, Step
 from bridge.errors import Code
-from drivers.base import Action, Method, Snapshot, Stage
+from drivers.base import Action, AutoLock, Method, Snapshot, Stage
+
+
+class Task(StrEnum):
+    """What an attempt may try besides an action at a lock: Seam's action type, in lower case."""
+
+    CONFIGURE_AUTO_LOCK = "configure_auto_lock"
+    """Tell a lock when to lock itself."""
+    SIMULATE_KEYPAD_CODE_ENTRY = "simulate_keypad_code_entry"
+    """Enter a code at a virtual lock's keypad."""
+    SIMULATE_MANUAL_LOCK_VIA_KEYPAD = "simulate_manual_lock_via_keypad"
+    """Press the lock key of a virtual lock's keypad."""
+    RESET_SANDBOX_WORKSPACE = "reset_sandbox_workspace"
+    """Bring every virtual lock back to how it is configured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +32,7 @@ class Command:
     """What was asked, well formed and for a lock that there is."""
 
     lock_id: str
-    action: Action
+    action: Action | Task
     method: Method
     """How it was given, which is how the operation is attributed."""
     arrived: float
@@ -38,6 +52,10 @@ class Command:
     """Recognises a redelivery of the same packet, for a short time."""
     redelivered: bool = False
     """The broker may have delivered this packet before."""
+    told_as_attempt: bool = False
+    """What makes it hopeless is told as an attempt that failed, not as a refusal."""
+    setting: AutoLock | None = None
+    """What `CONFIGURE_AUTO_LOCK` asks for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +68,8 @@ class Attempt:
     attempt_id: UUID
     """By which Seam shapes call it."""
     lock_id: str
-    action: Action
+    """Empty for an attempt at no lock."""
+    action: Action | Task
     method: Method
     custom_id: str | None
     boot_id: str
@@ -63,6 +82,8 @@ class Attempt:
     message: str | None = None
     changed: bool | None = None
     ended_at: datetime | None = None
+    setting: AutoLock | None = None
+    """What `CONFIGURE_AUTO_LOCK` asks for."""
 
     @property
     def tag(self) -> bytes:

@@ -67,6 +67,11 @@ class Outbox:
         self._caught_up = anyio.Event()
         self._serving = False
 
+    @property
+    def serving(self) -> bool:
+        """Whether there is a broker to send to now."""
+        return self._serving
+
     async def serve(self, publisher: Publisher) -> None:
         """Send for as long as the publisher can."""
         self._states.all_dirty()

@@ -39,7 +39,7 @@ class Message:
     """Boot time in seconds."""
     retained: bool = False
     misdirected: Refused | None = None
-    """Why the reply cannot go where the sender wants it."""
+    """Why it is not for this lock and this sender: its reply may not go where they want it, or they may not know it."""
     expires_in: float | None = None
     """Seconds left of the message's own expiry, on arrival."""
     perhaps_queued: bool = False
@@ -49,6 +49,8 @@ class Message:
     request_key: str | None = None
     packet_key: str | None = None
     redelivered: bool = False
+    told_as_attempt: bool = False
+    """What makes it hopeless is told as an attempt that failed: Seam's clients are told so of a lock that is away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,8 @@ class Permission:
     """By its configuration."""
     supported: frozenset[Action]
     """By its driver."""
+    auto_lock: bool = False
+    """Whether its driver can tell it when to lock itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +99,14 @@ class Accept:
     """The command is new and is to be tried until the deadline (boot time in seconds)."""
 
     deadline: float
+
+
+@dataclass(frozen=True, slots=True)
+class Hopeless:
+    """The command is new, and is to be told as an attempt that failed at once."""
+
+    deadline: float
+    reason: Refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,10 +154,28 @@ def read(message: Message, locks: Mapping[str, Permission]) -> Command:
         request_key=message.request_key,
         packet_key=message.packet_key,
         redelivered=message.redelivered,
+        told_as_attempt=message.told_as_attempt,
     )
 
 
-def admit(command: Command, rules: Rules, facts: Facts) -> Accept | Replay:
+def check_task(command: Command, permission: Permission, driver: str) -> Command:
+    """Apply rule 3 to a lock's task, `CONFIGURE_AUTO_LOCK`.
+
+    Raises:
+        Refused: the lock cannot do it, or its configuration does not allow it to be locked.
+    """
+    if not permission.auto_lock:
+        raise Refused(
+            Code.ACTION_NOT_SUPPORTED, f"CONFIGURE_AUTO_LOCK is not supported: the driver {driver!r} cannot do it."
+        )
+    if Action.LOCK not in permission.allowed:
+        raise Refused(
+            Code.ACTION_NOT_ALLOWED, "The configuration does not allow this lock to be locked, nor to lock itself."
+        )
+    return command
+
+
+def admit(command: Command, rules: Rules, facts: Facts) -> Accept | Hopeless | Replay:
     """Decide on a command by rules 4 to 8.
 
     Raises:
@@ -162,9 +192,12 @@ def admit(command: Command, rules: Rules, facts: Facts) -> Accept | Replay:
         )
     if facts.waiting >= rules.queue_limit:
         raise Refused(Code.DEVICE_BUSY, f"{facts.waiting} commands are waiting for this lock already.", retry_after=1.0)
-    if facts.hindrance is not None:
-        raise facts.hindrance
-    return Accept(command.arrived + lifetime)
+    deadline = command.arrived + lifetime
+    if facts.hindrance is None:
+        return Accept(deadline)
+    if command.told_as_attempt:
+        return Hopeless(deadline, facts.hindrance)
+    raise facts.hindrance
 
 
 def _lifetime(command: Command, rules: Rules, facts: Facts) -> float:

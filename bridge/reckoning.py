@@ -26,7 +26,7 @@ from pydantic import BaseModel, ValidationError
 
 from bridge.attempt import State
 from bridge.errors import code_of
-from bridge.model import Attempt, Event, Operation
+from bridge.model import Attempt, Event, Operation, Task
 from bridge.wire import operation as wire
 from bridge.wire import state, text
 from bridge.wire.device import BatteryStatus, battery_status
@@ -194,6 +194,8 @@ class Reckoner:
 
     def ended(self, memory: Memory, attempt: Attempt, told: Sequence[Event], now: Now) -> Memory:
         """Take account of an attempt that was told."""
+        if isinstance(attempt.action, Task):
+            return memory  # the bolt has nothing to do with it
         if attempt.state is State.UNKNOWN:
             return memory.model_copy(update={"bolt": None})
         if attempt.state is not State.CONFIRMED:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import replace
 from types import MappingProxyType
 
 import anyio
@@ -11,7 +12,7 @@ import anyio
 from bridge.ble.radio import Absence, OpenLink, Radio, Unreachable
 from bridge.lock import Lock
 from bridge.states import States
-from drivers.base import DriverError, Fault, LinkLost, Session, Snapshot
+from drivers.base import Credential, DriverError, Fault, LinkLost, Session, Snapshot
 
 HEARD_POLL = 1.0
 """Seconds between looks at whether a lock has been heard again."""
@@ -30,11 +31,15 @@ class Sessions:
     """The one session at a time with a lock. Used by that lock's worker alone."""
 
     def __init__(self, lock: Lock, radio: Radio, states: States) -> None:
-        self._lock = lock
+        self.lock = lock
         self._radio = radio
         self._states = states
         self._link: OpenLink | None = None
         self._session: Session | None = None
+
+    def rekey(self, credential: Credential | None) -> None:
+        """Use another key from the next session on."""
+        self.lock = replace(self.lock, credential=credential)
 
     @property
     def open(self) -> bool:
@@ -52,14 +57,14 @@ class Sessions:
         """
         if self._session is not None:
             return self._session
-        if self._lock.credential is None:
+        if self.lock.credential is None:
             raise DriverError(
                 Fault.NOT_AUTHORIZED,
-                f"There is no key for this lock; pair it with `lock-bridge pair {self._lock.driver.name}`.",
+                f"There is no key for this lock; pair it with `lock-bridge pair {self.lock.driver.name}`.",
             )
         try:
-            self._link = await self._radio.connect(self._lock.address, within=within)
-            self._session = await self._lock.driver.open(self._link, self._lock.credential, self._lock.options)
+            self._link = await self._radio.connect(self.lock.address, within=within)
+            self._session = await self.lock.driver.open(self._link, self.lock.credential, self.lock.options)
         except BaseException:
             await self.drop()
             raise
@@ -96,24 +101,32 @@ class Sessions:
         with anyio.move_on_after(seconds) as scope:
             yield
         if scope.cancelled_caught:
-            raise OutOfTime if self.open else Unreachable("The lock was not reached in time.")
+            raise OutOfTime if self.open else Unreachable("The lock was not reached in time.", self._why_unheard())
+
+    async def crowded(self) -> None:
+        """Return once another lock waits for the place that this lock's link has."""
+        await self._radio.wanted(self.lock.address)
 
     async def heard(self) -> None:
         """Return once the lock is heard on the air, from now on."""
-        before = self._radio.presence(self._lock.address).heard_at
-        while (at := self._radio.presence(self._lock.address).heard_at) is None or at == before:  # noqa: ASYNC110 - radios keep no list of who waits
+        before = self._radio.presence(self.lock.address).heard_at
+        while (at := self._radio.presence(self.lock.address).heard_at) is None or at == before:  # noqa: ASYNC110 - radios keep no list of who waits
             await anyio.sleep(HEARD_POLL)
 
     def saw(self, snapshot: Snapshot) -> None:
         """Make known what the lock reported."""
-        self._states.saw(self._lock.id, snapshot, self._radio.presence(self._lock.address).rssi)
+        self._states.saw(self.lock.id, snapshot, self._radio.presence(self.lock.address).rssi)
 
     async def give_up(self, error: DriverError) -> None:
         """End the session and make known that the lock is not available, if that is what the error means."""
         await self.drop()
         absence = _absence(error)
         if absence is not None:
-            self._states.lost(self._lock.id, absence)
+            self._states.lost(self.lock.id, absence)
+
+    def _why_unheard(self) -> Absence:
+        heard_at = self._radio.presence(self.lock.address).heard_at
+        return Absence.NEVER_SEEN if heard_at is None else Absence.OUT_OF_RANGE
 
     async def leave(self) -> None:
         """Say goodbye, where the lock's protocol has such a thing, and end the link; cut short, only end the link."""

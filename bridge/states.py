@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+import anyio
+
 from bridge.bell import Bell
 from bridge.ble.radio import Absence
 from bridge.clock import Clock
@@ -23,6 +25,8 @@ class _Known:
     absence: Absence | None = Absence.NEVER_SEEN
     rssi: int | None = None
     last_operation: LastOperation | None = None
+    doubt: anyio.Event = field(default_factory=anyio.Event)
+    """Set once the lock is lost, then another."""
     updated_at: str = ""
 
 
@@ -60,6 +64,17 @@ class States:
                 LockState.UNKNOWN, DoorState.UNKNOWN, known.snapshot.battery_level, known.snapshot.battery_critical
             )
             self._touch(lock_id)
+            known.doubt.set()
+            known.doubt = anyio.Event()
+
+    async def doubted(self, lock_id: str) -> None:
+        """Return once the lock's state is not known."""
+        while self.known(lock_id):
+            await self._locks[lock_id].doubt.wait()
+
+    def absence(self, lock_id: str) -> Absence | None:
+        """Return why the lock is not available; None if it is."""
+        return self._locks[lock_id].absence
 
     def operated(self, lock_id: str, operation: LastOperation) -> None:
         """This was done last."""

@@ -21,7 +21,7 @@ import structlog
 
 from bridge import crash
 from bridge.bell import Bell
-from bridge.ble.radio import Absence, Radio
+from bridge.ble.radio import Radio
 from bridge.clock import Clock
 from bridge.errors import StorageUnavailable
 from bridge.journal import Journal
@@ -42,6 +42,8 @@ AFTERWARDS = 1.0
 RETRY_PAUSE = 5.0
 """Seconds before a lock that could not be read is tried again, once it is heard; doubled each time."""
 RETRY_PAUSE_LIMIT = 3600.0
+STANDING_PAUSE, STANDING_PAUSE_LIMIT = 0.5, 60.0
+"""Seconds before a standing link that ended is made again, doubled up to the limit while none lasts for longer."""
 PASSING_PAUSE = 2.0
 """Seconds after which a state that ends by itself is read again."""
 PASSING_LOOKS = 10
@@ -54,8 +56,6 @@ some 2 minutes a day."""
 LAG = 1.0
 """Seconds after which a log that does not explain the lock's state is read again."""
 LAG_LOOKS = 2
-PRESENCE_PAUSE = 30.0
-"""Seconds between looks at whether the locks are still heard."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +67,10 @@ class Told:
 
 
 class Watcher:
-    """Watches one lock. Used by that lock's worker alone, but for `heard`, `missed` and `hurry`."""
+    """Watches one lock. Used by that lock's worker alone, but for `heard` and `hurry`."""
 
     def __init__(
         self,
-        lock: Lock,
         *,
         sessions: Sessions,
         journal: Journal,
@@ -80,7 +79,6 @@ class Watcher:
         reckoner: Reckoner,
         memory: Memory,
     ) -> None:
-        self.lock = lock
         self._sessions = sessions
         self._journal = journal
         self._states = states
@@ -89,7 +87,7 @@ class Watcher:
         self._memory = memory
         self._began = clock.boottime()
         self._bell = Bell()
-        self._logbook = Logbook(lock, sessions)
+        self._logbook = Logbook(sessions)
         self._look_at = 0.0  # anyio's time, as all that follow
         self._leave_at = 0.0
         self._calm_from = 0.0
@@ -98,9 +96,15 @@ class Watcher:
         self._hinted = False
         self._hint_from = 0.0
         self._hint_pause = HINT_PAUSE
-        self._missing: Absence | None = None
+        self._standing_since = 0.0
+        self._standing_pause = STANDING_PAUSE
         if memory.last_operation is not None:
-            states.operated(lock.id, memory.last_operation)
+            states.operated(self.lock.id, memory.last_operation)
+
+    @property
+    def lock(self) -> Lock:
+        """The lock."""
+        return self._sessions.lock
 
     def heard(self, advertisement: Advertisement) -> None:
         """Take an advertisement of the lock's, from any task."""
@@ -112,12 +116,6 @@ class Watcher:
         elif not self._hinted:
             self._bell.ring()
         self._hinted = sighting.changed
-
-    def missed(self, absence: Absence) -> None:
-        """Take it that the lock cannot be heard any more, from any task."""
-        if self._states.known(self.lock.id) and not self._sessions.open:
-            self._missing = absence
-            self._bell.ring()
 
     def hurry(self) -> None:
         """A command waits: give what cannot be broken off a moment, and no more."""
@@ -152,9 +150,13 @@ class Watcher:
         self._leave_at = now + self.lock.linger
         self._passing_looks = 0
 
+    def rekeyed(self) -> None:
+        """Another key is used: look at the lock, and at its log too if the one before was not let in there."""
+        self._logbook = Logbook(self._sessions)
+        self._look_at = self._calm_from = anyio.current_time()
+
     async def watch(self) -> None:
         """Watch. Ends only by cancellation, for a command."""
-        self._missing = None
         if not self._states.known(self.lock.id):
             self._look_at = self._calm_from = anyio.current_time()
         await anyio.sleep_until(self._calm_from)
@@ -175,23 +177,33 @@ class Watcher:
         if self._hinted:
             self._look_at = min(self._look_at, max(self._hint_from, anyio.current_time()))
         elif self.lock.connection == "always" and not self._sessions.open:
-            self._look_at = min(self._look_at, anyio.current_time() + RETRY_PAUSE)
+            self._look_at = min(self._look_at, anyio.current_time() + self._standing_pause)
         until = min(self._look_at, self._leave_at if self._lingers else math.inf)
         with anyio.move_on_after(until - anyio.current_time()):
             await self._news()
-        if self._missing is not None:
-            self._states.lost(self.lock.id, self._missing)
-            self._missing = None
+        if not self._states.known(self.lock.id) and anyio.current_time() < self._look_at:
             await self._tell_condition()
             await self._wait_for_it()
 
     async def _news(self) -> None:
-        """Return once there is a hint, or the lock tells of something, or its link is gone."""
+        """Return once something is to be looked at, or the link is lost or in somebody's way."""
         async with anyio.create_task_group() as group:
+            group.start_soon(self._doubt, group.cancel_scope)
             if self._sessions.open:
                 group.start_soon(self._listen, group.cancel_scope)
+            if self._lingers:
+                group.start_soon(self._make_room, group.cancel_scope)
             await self._bell.wait()
             group.cancel_scope.cancel()
+
+    async def _doubt(self, scope: anyio.CancelScope) -> None:
+        await self._states.doubted(self.lock.id)
+        scope.cancel()
+
+    async def _make_room(self, scope: anyio.CancelScope) -> None:
+        await self._sessions.crowded()
+        self._leave_at = anyio.current_time()
+        scope.cancel()
 
     async def _listen(self, scope: anyio.CancelScope) -> None:
         try:
@@ -200,11 +212,15 @@ class Watcher:
             self._look_at = anyio.current_time()
         except DriverError as error:
             log.info("link ended", lock_id=self.lock.id, reason=error.message)
+            lasted = anyio.current_time() - self._standing_since
+            longer = min(2 * self._standing_pause, STANDING_PAUSE_LIMIT)
+            self._standing_pause = STANDING_PAUSE if lasted > STANDING_PAUSE_LIMIT else longer
             await self._sessions.drop()
         scope.cancel()
 
     async def _look(self) -> None:
         """Read the lock, and tell what was found."""
+        stood = self._sessions.open
         stay = 0.0 if self._states.known(self.lock.id) else self.lock.linger
         try:
             with self._sessions.within(LOOK_TIME):
@@ -216,6 +232,8 @@ class Watcher:
             await anyio.sleep(self._longer_pause())
             await self._wait_for_it()
             return
+        if not stood:
+            self._standing_since = anyio.current_time()
         self._looked()
         done = await self._reckon(session, snapshot)
         await self._tell_condition()
@@ -227,7 +245,6 @@ class Watcher:
 
     def _looked(self) -> None:
         """Believe the hint that led to this look no more, unless it comes again."""
-        self._missing = None
         self._hinted = False
         self._hint_from = anyio.current_time() + self._hint_pause
         self._hint_pause = min(2 * self._hint_pause, self.lock.poll or AUTO_POLL)
@@ -246,7 +263,8 @@ class Watcher:
         return math.inf if tells else AUTO_POLL
 
     def _longer_pause(self) -> float:
-        pause, self._retry_pause = self._retry_pause, min(2 * self._retry_pause, RETRY_PAUSE_LIMIT)
+        limit = STANDING_PAUSE_LIMIT if self.lock.connection == "always" else RETRY_PAUSE_LIMIT
+        pause, self._retry_pause = self._retry_pause, min(2 * self._retry_pause, limit)
         return pause
 
     async def _wait_for_it(self) -> None:
@@ -323,19 +341,7 @@ def fact_of(lock_id: str) -> str:
 
 async def keep_watch(radio: Radio, watchers: Mapping[str, Watcher]) -> None:
     """Tell the watchers what is on the air, by the address of each one's lock. Ends only by cancellation."""
-    async with anyio.create_task_group() as group:
-        group.start_soon(_keep_count, radio, watchers)
-        async with radio.advertisements() as heard:
-            async for advertisement in heard:
-                if (watcher := watchers.get(advertisement.address)) is not None:
-                    watcher.heard(advertisement)
-
-
-async def _keep_count(radio: Radio, watchers: Mapping[str, Watcher]) -> None:
-    while True:
-        await anyio.sleep(PRESENCE_PAUSE)
-        for address, watcher in watchers.items():
-            if not radio.usable:
-                watcher.missed(Absence.ADAPTER_DOWN)
-            elif radio.presence(address).silent:
-                watcher.missed(Absence.OUT_OF_RANGE)
+    async with radio.advertisements() as heard:
+        async for advertisement in heard:
+            if (watcher := watchers.get(advertisement.address)) is not None:
+                watcher.heard(advertisement)

@@ -13,20 +13,24 @@ Rules:
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 import anyio
 import anyio.lowlevel
 import structlog
 
-from bridge import crash
+from bridge import autolock, crash
 from bridge.attempt import State, Step
+from bridge.ble.radio import RadioDown
 from bridge.clock import Clock
 from bridge.errors import Code, StorageUnavailable, code_of
+from bridge.interlock import Interlock
 from bridge.journal import Journal
 from bridge.lock import Lock
-from bridge.model import Attempt, Ending, Event
+from bridge.model import Attempt, Ending, Event, Task
 from bridge.readback import read_back
 from bridge.sessions import OutOfTime, Sessions
 from bridge.watcher import Told, Watcher
@@ -34,11 +38,13 @@ from drivers.base import (
     Action,
     Actuation,
     Confirmed,
+    Credential,
     DriverError,
     Failed,
     Fault,
     LockState,
     Outcome,
+    Session,
     Snapshot,
     Stage,
     Unknown,
@@ -46,7 +52,9 @@ from drivers.base import (
 
 log = structlog.get_logger()
 
-TARGETS = {Action.LOCK: LockState.LOCKED, Action.UNLOCK: LockState.UNLOCKED}
+TARGETS: Mapping[Action | Task, LockState] = MappingProxyType(
+    {Action.LOCK: LockState.LOCKED, Action.UNLOCK: LockState.UNLOCKED}
+)
 """The settled state in which there is nothing left to do; unlatch always acts."""
 
 RETRIED = frozenset({Fault.UNREACHABLE, Fault.RADIO_DOWN, Fault.REFUSED})
@@ -65,20 +73,34 @@ class Worker:
     """Carries out the attempts at one lock."""
 
     def __init__(
-        self, lock: Lock, *, sessions: Sessions, journal: Journal, watcher: Watcher, clock: Clock, tell: Tell
+        self,
+        *,
+        sessions: Sessions,
+        journal: Journal,
+        watcher: Watcher,
+        clock: Clock,
+        interlock: Interlock,
+        tell: Tell,
     ) -> None:
-        self.lock = lock
         self._sessions = sessions
         self._journal = journal
         self._watcher = watcher
         self._clock = clock
+        self._interlock = interlock
         self._tell = tell
         self._queue: deque[Attempt] = deque()
         self._before: Snapshot | None = None  # what the lock said before anything was sent
+        self._lending = anyio.Lock()
+        self._loan: _Loan | None = None
         self._life = anyio.CancelScope()
         self._leisure = anyio.CancelScope()
         self._past_commit = anyio.CancelScope(shield=True)
         self.stopped = anyio.Event()
+
+    @property
+    def lock(self) -> Lock:
+        """The lock."""
+        return self._sessions.lock
 
     @property
     def waiting(self) -> int:
@@ -101,6 +123,26 @@ class Worker:
             await self._sessions.drop()
             self.stopped.set()
 
+    @asynccontextmanager
+    async def lent(self) -> AsyncGenerator[None]:
+        """Leave the lock to somebody else: once no attempt is under way its link is given up, and attempts wait."""
+        async with self._lending:
+            loan = self._loan = _Loan()
+            self._leisure.cancel()
+            self._watcher.hurry()
+            try:
+                await loan.begun.wait()
+                yield
+            finally:
+                self._loan = None
+                loan.over.set()
+
+    def rekey(self, credential: Credential | None) -> None:
+        """Use another key, or none, from the next session on; whether it serves is found out by reading the lock."""
+        self._sessions.rekey(credential)
+        self._watcher.rekeyed()
+        self._leisure.cancel()
+
     def stop(self) -> None:
         """Begin nothing more; an attempt past its commit point still gets its outcome."""
         self._life.cancel()
@@ -112,10 +154,18 @@ class Worker:
 
     async def _next(self) -> Attempt:
         await anyio.lowlevel.checkpoint_if_cancelled()  # once told to stop, nothing more is begun
-        while not self._queue:
-            with anyio.CancelScope() as self._leisure:
-                await self._watcher.watch()
+        while self._loan or not self._queue:
+            if self._loan:
+                await self._lend(self._loan)
+            else:
+                with anyio.CancelScope() as self._leisure:
+                    await self._watcher.watch()
         return self._queue.popleft()
+
+    async def _lend(self, loan: _Loan) -> None:
+        await self._sessions.drop()
+        loan.begun.set()
+        await loan.over.wait()
 
     async def _carry_out(self, attempt: Attempt) -> None:
         """Bring one attempt to its outcome."""
@@ -125,12 +175,14 @@ class Worker:
         else:
             near = None  # committed in an earlier life: never sent again
         with anyio.CancelScope(shield=True) as self._past_commit:
-            if near is None:
-                await self._end(attempt, await self._resolve(attempt, Stage.WRITTEN))
-            elif isinstance(near, Ending):
+            if isinstance(near, Ending):
                 await self._end(attempt, near)
-            else:
-                await self._go(attempt, near)
+                return
+            with self._interlock.move():
+                if near is None:
+                    await self._end(attempt, await self._resolve(attempt, Stage.WRITTEN))
+                else:
+                    await self._go(attempt, near)
 
     async def _go(self, attempt: Attempt, actuation: Actuation) -> None:
         """Pass the commit point and act, if there is still time."""
@@ -155,9 +207,10 @@ class Worker:
                 with self._sessions.within(left):
                     session, snapshot = await self._sessions.settled(left)
                     self._before = snapshot
-                    if TARGETS.get(attempt.action) is snapshot.lock_state:
-                        return Ending(Step.CONFIRM, changed=False)
-                    return await session.prepare(attempt.action, attempt.tag)
+                    near = await _nearest(attempt, session, snapshot)
+                    if isinstance(near, Ending) or not self._interlock.treating:
+                        return near
+                    raise RadioDown("The Bluetooth adapter is being brought back to work.")
             except DriverError as error:
                 trouble = error
                 await self._sessions.drop()
@@ -197,6 +250,8 @@ class Worker:
     async def _resolve(self, attempt: Attempt, stage: Stage) -> Ending:
         """Find out what came of an attempt whose end was not seen, without sending anything that moves."""
         log.info("outcome not seen", lock_id=self.lock.id, action_attempt_id=str(attempt.attempt_id), stage=stage)
+        if isinstance(attempt.action, Task):
+            return await autolock.read_back(self._sessions, attempt, stage)
         return await read_back(self._sessions, attempt, stage, TARGETS.get(attempt.action))
 
     async def _end(self, attempt: Attempt, ending: Ending) -> None:
@@ -227,6 +282,23 @@ class Worker:
             code=ended.code,
             changed=ended.changed,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Loan:
+    """Somebody else's use of the lock."""
+
+    begun: anyio.Event = field(default_factory=anyio.Event)
+    over: anyio.Event = field(default_factory=anyio.Event)
+
+
+async def _nearest(attempt: Attempt, session: Session, snapshot: Snapshot) -> Actuation | Ending:
+    """Make an attempt ready, or find that there is nothing to do."""
+    if isinstance(attempt.action, Task):
+        return await autolock.approach(session, attempt)
+    if TARGETS.get(attempt.action) is snapshot.lock_state:
+        return Ending(Step.CONFIRM, changed=False)
+    return await session.prepare(attempt.action, attempt.tag)
 
 
 def _failed(code: Code, message: str) -> Ending:

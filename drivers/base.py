@@ -208,6 +208,21 @@ class Capabilities:
     """Whether an actuation's tag can be found again in the log."""
     hint: bool = False
     """Whether the lock's advertisements can tell that something changed."""
+    auto_lock: bool = False
+    """Whether its sessions are `AutoLocking`."""
+
+
+@dataclass(frozen=True, slots=True)
+class AutoLock:
+    """Whether a lock that is left unlocked locks itself, and when."""
+
+    enabled: bool
+    delay: int | None = None
+    """Seconds; None to leave the lock's own as it is."""
+
+    def met_by(self, found: AutoLock) -> bool:
+        """Tell whether what a lock says of itself is what is asked for here. A delay matters only where it is used."""
+        return self.enabled is found.enabled and (not self.enabled or self.delay in (None, found.delay))
 
 
 @dataclass(frozen=True, slots=True)
@@ -345,6 +360,42 @@ class Session(Protocol):
         ...
 
 
+@runtime_checkable
+class AutoLocking(Session, Protocol):
+    """A session with a lock that can be told when to lock itself (`Capabilities.auto_lock`)."""
+
+    async def auto_lock(self) -> AutoLock:
+        """Ask the lock whether it locks itself, and when.
+
+        Raises:
+            DriverError: the lock refused, or a PIN is missing; `LinkLost`: the link is gone or the lock is mute.
+        """
+        ...
+
+    async def prepare_auto_lock(self, wanted: AutoLock) -> Actuation:
+        """Do everything for the change that changes nothing yet. May be repeated.
+
+        The actuation sends it once, and is `Confirmed` only by what the lock then says of itself.
+
+        Raises:
+            DriverError: the lock refused, or a PIN is missing; `LinkLost`: the link is gone or the lock is mute.
+        """
+        ...
+
+
+@runtime_checkable
+class Revocable(Session, Protocol):
+    """A session that can have the lock forget the key that it was opened with."""
+
+    async def revoke(self) -> None:
+        """Have the lock forget the key; the session is of no more use then.
+
+        Raises:
+            DriverError: the lock refused, or a PIN is missing; `LinkLost`: the link is gone or the lock is mute, and
+                it may have forgotten the key.
+        """
+
+
 class Credential(BaseModel, frozen=True):
     """A vendor's keys to one lock, as they are stored. Secrets are `SecretStr` (bytes in hex), all else scalars."""
 
@@ -403,3 +454,11 @@ class Driver(Protocol):
     def twin(self, address: str, name: str, settings: VirtualSettings) -> tuple[Twin, Credential]:
         """Make a virtual lock of this vendor and the credential that opens it, as if they had been paired."""
         ...
+
+
+@runtime_checkable
+class Guided(Driver, Protocol):
+    """A driver that can say how its locks are made ready to pair."""
+
+    pairing_guide: str
+    """Sentences for whoever stands at the door: what to press, and what shows that it worked."""

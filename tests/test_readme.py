@@ -31,7 +31,9 @@ DAEMON = [line for line in COMMANDS if line.endswith(" run")]
 SUBSCRIBER = [line for line in COMMANDS if line.startswith("mosquitto_sub")]
 PUBLISHER = [line for line in COMMANDS if line.startswith("mosquitto_pub")]
 QUESTION = [line for line in COMMANDS if line.startswith("mosquitto_rr")]
-BRIDGE = [line for line in COMMANDS if line.startswith("lock-bridge") and line not in DAEMON]
+SET_UP = ("check-config", "scan", "pair")
+BRIDGE = [line for line in COMMANDS if re.match(rf"lock-bridge (--config \S+ )?({'|'.join(SET_UP)})\b", line)]
+AT_THE_GATEWAY = next(block for block in BLOCKS if "lock-bridge doctor" in block).splitlines()
 INSTALL = [line for line in COMMANDS if line.startswith("sudo")]
 
 
@@ -74,7 +76,7 @@ def home(tmp_path):
 
 def environment(home: Path) -> dict[str, str]:
     path = f"{Path(sys.executable).parent}:/usr/sbin:{os.environ['PATH']}"
-    return {**os.environ, "PATH": path, "LOCK_BRIDGE_CONFIG": str(home / "config.toml")}
+    return {**os.environ, "PATH": path, "LOCK_BRIDGE_CONFIG": str(home / "config.toml"), "RUNTIME_DIRECTORY": str(home)}
 
 
 def run(command: str, folder: Path, **more: str) -> subprocess.CompletedProcess[str]:
@@ -91,7 +93,7 @@ def run(command: str, folder: Path, **more: str) -> subprocess.CompletedProcess[
 
 
 def test_each_command_is_one_of_those_below():
-    known = [DEMO, TESTS, *DAEMON, *SUBSCRIBER, *PUBLISHER, *QUESTION, *BRIDGE, *INSTALL]
+    known = [DEMO, TESTS, *DAEMON, *SUBSCRIBER, *PUBLISHER, *QUESTION, *BRIDGE, *AT_THE_GATEWAY, *INSTALL]
     assert sorted(known) == sorted(COMMANDS)
 
 
@@ -146,6 +148,10 @@ def test_a_lock_is_found_paired_and_commanded(home):
         assert run(PUBLISHER[0], home).returncode == 0
         seen = _until(heard, "events/lock.unlocked/front_door")
         answer = run(QUESTION[0], home)
+        for command in AT_THE_GATEWAY:
+            done = run(command, home)
+            assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+        assert '"performed_via":"manual_turn"' in _until(heard, "manual_turn")
     assert '"locked":false' in answer.stdout, answer.stderr
     assert '"status":"pending"' in seen
     assert "events/lock.action_completed/front_door" in seen

@@ -6,6 +6,7 @@ from types import MappingProxyType
 
 from bleak.exc import (
     BleakBluetoothNotAvailableError,
+    BleakBluetoothNotAvailableReason,
     BleakCharacteristicNotFoundError,
     BleakDBusError,
     BleakDeviceNotFoundError,
@@ -13,17 +14,21 @@ from bleak.exc import (
     BleakGATTProtocolError,
 )
 
-from bridge.ble.radio import RadioDown, Unreachable
+from bridge.ble.radio import Absence, Cause, RadioDown, Unreachable
 from drivers.base import LinkLost
 
-_NOT_RUNNING = "The Bluetooth service of this machine (bluetoothd) is not running."
-_NOT_ANSWERING = "The Bluetooth service of this machine (bluetoothd) does not answer."
+_NOT_RUNNING = ("The Bluetooth service of this machine (bluetoothd) is not running.", Cause.GONE)
+_NOT_ANSWERING = ("The Bluetooth service of this machine (bluetoothd) does not answer.", Cause.HUNG)
 
 _RADIO = MappingProxyType(
     {
-        "org.bluez.Error.NotReady": "The Bluetooth adapter is powered off.",
-        "org.freedesktop.DBus.Error.AccessDenied": "The bridge's user may not talk to bluetoothd (D-Bus policy).",
-        "org.freedesktop.DBus.Error.Disconnected": "The connection to D-Bus was lost.",
+        "org.bluez.Error.Blocked": ("The Bluetooth adapter is blocked by rfkill.", Cause.BLOCKED),
+        "org.bluez.Error.NotReady": ("The Bluetooth adapter is powered off.", Cause.OFF),
+        "org.freedesktop.DBus.Error.AccessDenied": (
+            "The bridge's user may not talk to bluetoothd (D-Bus policy).",
+            Cause.FORBIDDEN,
+        ),
+        "org.freedesktop.DBus.Error.Disconnected": ("The connection to D-Bus was lost.", Cause.NO_BUS),
         "org.freedesktop.DBus.Error.NameHasNoOwner": _NOT_RUNNING,
         "org.freedesktop.DBus.Error.NoReply": _NOT_ANSWERING,
         "org.freedesktop.DBus.Error.ServiceUnknown": _NOT_RUNNING,
@@ -34,14 +39,31 @@ _RADIO = MappingProxyType(
 )
 """D-Bus errors that tell of the radio, whatever was asked."""
 
+_CAUSES = MappingProxyType(
+    {
+        BleakBluetoothNotAvailableReason.NO_BLUETOOTH: Cause.ABSENT,
+        BleakBluetoothNotAvailableReason.POWERED_OFF: Cause.OFF,
+    }
+)
+"""Why bleak says that there is no Bluetooth."""
+
+_UNHEARD = ("The lock has not been heard for too long to connect to it.", Absence.OUT_OF_RANGE)
+
 _CONNECT = MappingProxyType(
     {
-        "org.bluez.Error.AlreadyConnected": "Another program on this machine is connected to the lock.",
-        "org.bluez.Error.InProgress": "BlueZ is still busy with an earlier connection to the lock.",
-        "org.freedesktop.DBus.Error.UnknownObject": "The lock has not been heard for too long to connect to it.",
+        "org.bluez.Error.AlreadyConnected": (
+            "Another program on this machine is connected to the lock.",
+            Absence.HELD_BY_ANOTHER,
+        ),
+        "org.bluez.Error.InProgress": ("BlueZ is still busy with an earlier connection to the lock.", None),
+        "org.freedesktop.DBus.Error.UnknownObject": _UNHEARD,
     }
 )
 """D-Bus errors that tell of the lock that was to be connected to."""
+
+
+ENDED_AT_ONCE = "failed to discover services, device disconnected"
+"""What bleak says where the lock took the connection and ended it, before it told its services."""
 
 
 def while_scanning(error: Exception) -> RadioDown:
@@ -49,7 +71,7 @@ def while_scanning(error: Exception) -> RadioDown:
     if radio := _of_radio(error):
         return radio
     if isinstance(error, TimeoutError):
-        return RadioDown(_NOT_ANSWERING)
+        return RadioDown(*_NOT_ANSWERING)
     return RadioDown(f"Scanning failed: {_words(error)}.")
 
 
@@ -63,9 +85,14 @@ def while_connecting(error: Exception, within: float) -> RadioDown | Unreachable
     if radio := _of_radio(error):
         return radio
     if isinstance(error, BleakDeviceNotFoundError):
-        return Unreachable(_CONNECT["org.freedesktop.DBus.Error.UnknownObject"])
+        return Unreachable(*_UNHEARD)
     if isinstance(error, BleakDBusError) and error.dbus_error in _CONNECT:
-        return Unreachable(_CONNECT[error.dbus_error])
+        return Unreachable(*_CONNECT[error.dbus_error])
+    if isinstance(error, BleakError) and error.args and error.args[0] == ENDED_AT_ONCE:
+        return Unreachable(
+            "The lock took the connection and ended it at once: held by another central (a phone), or busy.",
+            Absence.HELD_BY_ANOTHER,
+        )
     return Unreachable(f"The connection to the lock failed: {_words(error)}.")
 
 
@@ -85,11 +112,11 @@ def while_connected(error: Exception, *, lost: bool) -> LinkLost:
 def _of_radio(error: Exception) -> RadioDown | None:
     match error:
         case BleakBluetoothNotAvailableError():
-            return RadioDown(str(error.args[0]))
+            return RadioDown(str(error.args[0]), _CAUSES.get(error.reason, Cause.SCAN))
         case BleakDBusError() if error.dbus_error in _RADIO:
-            return RadioDown(_RADIO[error.dbus_error])
+            return RadioDown(*_RADIO[error.dbus_error])
         case EOFError() | ConnectionError() | FileNotFoundError() | PermissionError():
-            return RadioDown("D-Bus cannot be reached.")
+            return RadioDown("D-Bus cannot be reached.", Cause.NO_BUS)
         case _:
             return None
 

@@ -6,11 +6,12 @@ Rules:
 3. bleak's callbacks end here: notifications become memory streams, a disconnection ends the streams and wakes
    whatever is in flight.
 4. A link that was lost stays lost.
+5. The end of a link is told at once; its last part, which takes BlueZ two seconds, may go on behind it.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, TypeVar
 
@@ -18,7 +19,7 @@ import anyio
 import structlog
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from bleak import BleakClient
-from bleak.exc import BleakError
+from bleak.exc import BleakDBusError, BleakError, BleakGATTProtocolError
 
 from bridge.ble.calls import Calls
 from bridge.ble.failures import while_connected, while_connecting
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+Behind = Callable[[Callable[[], Coroutine[None, None, None]]], bool]
+"""Takes what is left to be done and sees to it that it is, or tells that it cannot."""
+
 ANSWER = 10.0
 """Seconds in which an open link must answer a read, a write or a subscription. ATT itself gives up after 30 s."""
 
@@ -38,6 +42,13 @@ BACKLOG = 1024
 """Notifications that a reader may be behind before its stream is ended."""
 
 _log = structlog.get_logger()
+
+_ATT_HEADER = 3
+"""Bytes of an ATT write that are not its value."""
+
+_STALE = frozenset({0x01, 0x02, 0x03, 0x0A})
+"""ATT errors that a device gives to whoever knows an older table of it: invalid handle, read or write not permitted,
+attribute not found."""
 
 CONNECT_GRACE = 1.0
 """Seconds in which a connect that is called off may still come about, to be closed properly.
@@ -57,14 +68,19 @@ class BleakLink:
         timeout: float,
         backend: type[BaseBleakClient] | None = None,
         ended: Callable[[], None] | None = None,
+        behind: Behind | None = None,
     ) -> None:
         self._client = BleakClient(
             device, disconnected_callback=self._on_disconnected, timeout=timeout, backend=backend
         )
-        self._ended = ended
+        self._on_end = ended
+        self._behind = behind
+        self._gone = anyio.Event()
+        self._closing = False
         self._connected = False
         self._open = False
         self._calls = Calls()
+        self._stale = False
         self._characteristics: dict[str, BleakGATTCharacteristic] = {}
         self._subscribing = anyio.Lock()
         self._readers: dict[str, list[MemoryObjectSendStream[bytes]]] = {}
@@ -77,22 +93,24 @@ class BleakLink:
         within: float,
         backend: type[BaseBleakClient] | None = None,
         ended: Callable[[], None] | None = None,
+        behind: Behind | None = None,
     ) -> BleakLink:
         """Connect and discover, taking at most `within` seconds and `CLEANUP` more to undo a failure.
 
-        Whatever ends it, cancellation included, nothing of it is left behind when it returns.
+        Whatever ends it, cancellation included, nothing of it is left behind when it returns, or `ended` is called.
 
         Args:
             device: as a scan found it, or as the backend takes it.
             within: seconds.
             backend: instead of the platform's own.
             ended: called once, when the connection has ended from whichever side, or did not come about.
+            behind: given the last part of closing, to see to it; else `aclose` waits for it.
 
         Raises:
             Unreachable: the lock did not answer in time, or refused.
             RadioDown: no adapter can be used.
         """
-        link = cls(device, timeout=within, backend=backend, ended=ended)
+        link = cls(device, timeout=within, backend=backend, ended=ended, behind=behind)
         try:
             await link._begin(within)
         except Exception as error:
@@ -112,6 +130,24 @@ class BleakLink:
     def is_open(self) -> bool:
         """Whether the connection still stands, as far as is known."""
         return self._open
+
+    @property
+    def mtu(self) -> int:
+        """The ATT MTU as the platform tells it; 23, which every link has, where it does not.
+
+        BlueZ may tell it a moment after the link is open.
+        """
+        sizes = (each.max_write_without_response_size for each in self._characteristics.values())
+        return max(sizes, default=20) + _ATT_HEADER
+
+    @property
+    def stale(self) -> bool:
+        """Whether the device gave answers that fit another table of characteristics than the one at hand."""
+        return self._stale
+
+    async def ended(self) -> None:
+        """Return once the link is gone, whoever ended it."""
+        await self._gone.wait()
 
     def has(self, characteristic: str) -> bool:
         """Tell whether the connected device offers the characteristic (a full lower-case UUID)."""
@@ -158,13 +194,26 @@ class BleakLink:
     def sever(self) -> None:
         """Take the link as lost: whoever uses it is told. The connection itself is left to `aclose`."""
         self._open = False
+        self._gone.set()
         self._calls.end()
         for reader in [reader for readers in self._readers.values() for reader in readers]:
             reader.close()
 
+    def abandon(self) -> None:
+        """Take the link as lost and the connection as ended, as it is with an adapter that has gone."""
+        self.sever()
+        self._end()
+
     async def aclose(self) -> None:
         """Disconnect. Never raises; bounded in time; safe to call under cancellation and more than once."""
         self.sever()
+        if self._closing:
+            return
+        self._closing = self._connected and self._behind is not None and self._behind(self._close)
+        if not self._closing:
+            await self._close()
+
+    async def _close(self) -> None:
         if self._connected:  # else bleak has cleaned up what it began
             with anyio.CancelScope(shield=True):
                 await self._disconnect()
@@ -213,10 +262,12 @@ class BleakLink:
         try:
             return await self._calls.run(call, within=ANSWER)
         except Exception as error:
+            self._stale = self._stale or _tells_of_another_table(error)
             raise while_connected(error, lost=not self._open) from error
 
     def _find(self, characteristic: str) -> BleakGATTCharacteristic:
         if not self.has(characteristic):
+            self._stale = True
             raise LinkLost(f"The connected device does not offer the characteristic {characteristic}.")
         return self._characteristics[characteristic]
 
@@ -241,6 +292,12 @@ class BleakLink:
             self._end()
 
     def _end(self) -> None:
-        if self._ended is not None:
-            ended, self._ended = self._ended, None
+        if self._on_end is not None:
+            ended, self._on_end = self._on_end, None
             ended()
+
+
+def _tells_of_another_table(error: Exception) -> bool:
+    if isinstance(error, BleakGATTProtocolError):
+        return int(error.code) in _STALE
+    return isinstance(error, BleakDBusError) and error.dbus_error == "org.freedesktop.DBus.Error.UnknownObject"

@@ -16,11 +16,35 @@ from anyio.abc import ObjectReceiveStream
 from drivers.base import Advertisement, DriverError, Fault, Link
 
 
+class Cause(StrEnum):
+    """Why an adapter, or all of them, cannot be used."""
+
+    NO_BUS = "no_bus"
+    """D-Bus cannot be reached."""
+    FORBIDDEN = "forbidden"
+    """The bridge's user may not talk to bluetoothd."""
+    GONE = "gone"
+    """bluetoothd is not running."""
+    HUNG = "hung"
+    """bluetoothd does not answer."""
+    ABSENT = "absent"
+    """There is no such adapter."""
+    OFF = "off"
+    """The adapter is powered off."""
+    BLOCKED = "blocked"
+    """rfkill blocks the adapter: a command, or a switch of the machine."""
+    SCAN = "scan"
+    """A scan cannot be started, or failed."""
+    TAKEN = "taken"
+    """Another bridge on this machine uses the adapter."""
+
+
 class RadioDown(DriverError):
     """No adapter can be used now: absent, powered off, or bluetoothd is not answering."""
 
-    def __init__(self, message: str) -> None:
+    def __init__(self, message: str, cause: Cause = Cause.SCAN) -> None:
         super().__init__(Fault.RADIO_DOWN, message)
+        self.cause = cause
 
 
 class Absence(StrEnum):
@@ -36,9 +60,10 @@ class Absence(StrEnum):
 class Unreachable(DriverError):
     """The lock could not be connected to: out of range, switched off, or held by another central."""
 
-    def __init__(self, message: str, absence: Absence = Absence.OUT_OF_RANGE) -> None:
+    def __init__(self, message: str, absence: Absence | None = Absence.OUT_OF_RANGE) -> None:
         super().__init__(Fault.UNREACHABLE, message)
         self.absence = absence
+        """What that says of the lock; None if nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +79,11 @@ class Presence:
 
 
 class OpenLink(Link, Protocol):
-    """A link as the bridge holds it: it can also be closed."""
+    """A link as the bridge holds it: it can also be waited for and closed."""
+
+    async def ended(self) -> None:
+        """Return once the link is gone, whoever ended it."""
+        ...
 
     async def aclose(self) -> None:
         """Disconnect. Never raises; bounded in time; safe to call under cancellation and more than once."""
@@ -77,6 +106,13 @@ class Radio(Protocol):
 
     def advertisements(self) -> AbstractAsyncContextManager[ObjectReceiveStream[Advertisement]]:
         """Listen to what is on the air from now on. A slow listener loses the oldest, never delays the radio."""
+        ...
+
+    async def wanted(self, address: str) -> None:
+        """Return once another lock waits for the place that the link to this one holds: it is to end, if it is idle.
+
+        Called while the link lingers; cancelled when it is used again.
+        """
         ...
 
     async def connect(self, address: str, *, within: float) -> OpenLink:

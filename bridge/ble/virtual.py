@@ -96,6 +96,10 @@ class VirtualRadio:
         """Listen to what is on the air from now on. A slow listener loses the oldest."""
         return self._listeners.listen()
 
+    async def wanted(self, address: str) -> None:  # noqa: ARG002 - the contract's
+        """Never return: the virtual air carries any number of links."""
+        await anyio.sleep_forever()
+
     async def connect(self, address: str, *, within: float) -> BleakLink:
         """Connect to a virtual lock, taking at most `within` seconds.
 

@@ -8,11 +8,19 @@ from typing import Annotated
 import typer
 
 from bridge import __version__
+from bridge.cli import api_key
+from bridge.cli.act import lock, unlatch, unlock
 from bridge.cli.check_config import check_config
+from bridge.cli.credentials import credentials
 from bridge.cli.demo import demo
+from bridge.cli.doctor import doctor
+from bridge.cli.known import attempts, events, locks
 from bridge.cli.pair import pair
 from bridge.cli.run import run
+from bridge.cli.sandbox import sandbox
 from bridge.cli.scan import scan
+from bridge.cli.support_bundle import support_bundle
+from bridge.cli.unpair import unpair
 
 app = typer.Typer(
     name="lock-bridge",
@@ -49,8 +57,25 @@ def common(
     context.obj = config
 
 
-app.command()(run)
-app.command("check-config")(check_config)
-app.command()(scan)
-app.command()(pair)
-app.command()(demo)
+_DOORS = "The doors"
+app.command(rich_help_panel=_DOORS)(lock)
+app.command(rich_help_panel=_DOORS)(unlock)
+app.command(rich_help_panel=_DOORS)(unlatch)
+app.command(rich_help_panel=_DOORS)(locks)
+app.command(rich_help_panel=_DOORS)(attempts)
+app.command(rich_help_panel=_DOORS)(events)
+
+_SETTING_UP = "Setting up"
+app.command("check-config", rich_help_panel=_SETTING_UP)(check_config)
+app.command(rich_help_panel=_SETTING_UP)(scan)
+app.command(rich_help_panel=_SETTING_UP)(pair)
+app.command(rich_help_panel=_SETTING_UP)(unpair)
+app.add_typer(api_key.app, name="api-key", rich_help_panel=_SETTING_UP)
+app.add_typer(credentials, name="credentials", rich_help_panel=_SETTING_UP)
+
+_THE_BRIDGE = "The bridge"
+app.command(rich_help_panel=_THE_BRIDGE)(run)
+app.command(rich_help_panel=_THE_BRIDGE)(doctor)
+app.command("support-bundle", rich_help_panel=_THE_BRIDGE)(support_bundle)
+app.command(rich_help_panel=_THE_BRIDGE)(demo)
+app.command(rich_help_panel=_THE_BRIDGE)(sandbox)

@@ -12,7 +12,7 @@ import typer
 
 from bridge.catalog import DriverMissing
 from bridge.config.mistakes import ConfigError
-from bridge.errors import BridgeError
+from bridge.errors import BridgeError, WrongUsage
 from drivers.base import DriverError
 
 
@@ -33,14 +33,17 @@ class Exit(IntEnum):
 class Stop(Exception):
     """A command cannot go on. The message says why and what to do."""
 
-    def __init__(self, message: str, code: Exit = Exit.FAILED) -> None:
+    def __init__(self, message: str, code: Exit = Exit.FAILED, *, advice: str = "") -> None:
         super().__init__(message)
         self.code = code
+        self.advice = advice
+        """What to do, where that is a matter of its own."""
 
 
 _EXPECTED: Mapping[type[Exception], Exit] = {
     ConfigError: Exit.WRONG,
     DriverMissing: Exit.WRONG,
+    WrongUsage: Exit.WRONG,
     BridgeError: Exit.FAILED,
     DriverError: Exit.FAILED,
     PermissionError: Exit.DENIED,
@@ -48,15 +51,15 @@ _EXPECTED: Mapping[type[Exception], Exit] = {
 """Errors that are told in their own words, the most special first."""
 
 
-def told(error: Exception) -> tuple[str, Exit | None]:
-    """Return an error's sentence and exit code; no code for one that only a fault of the program can cause."""
+def stopped(error: Exception) -> Stop | None:
+    """Return why the command stopped; None for an error that only a fault of the program can cause."""
     for leaf in leaves(error):
         if isinstance(leaf, Stop):
-            return str(leaf), leaf.code
+            return leaf
         for kind, code in _EXPECTED.items():
             if isinstance(leaf, kind):
-                return _words(leaf), code
-    return "", None
+                return Stop(_words(leaf), code)
+    return None
 
 
 def _words(error: Exception) -> str:
@@ -77,12 +80,18 @@ def leaves(error: Exception) -> Iterator[Exception]:
 def fail(message: str) -> None:
     """Tell an error, a line each."""
     for line in message.splitlines():
-        typer.secho(f"error: {line}", fg=_colour("red"), err=True)
+        typer.secho(f"error: {line}", fg=colour("red"), err=True)
+
+
+def advise(advice: str) -> None:
+    """Tell what to do, after what is wrong."""
+    if advice:
+        tell(f"  {advice}")
 
 
 def warn(message: str) -> None:
     """Tell a warning."""
-    typer.secho(f"warning: {message}", fg=_colour("yellow"), err=True)
+    typer.secho(f"warning: {message}", fg=colour("yellow"), err=True)
 
 
 def tell(message: str) -> None:
@@ -95,5 +104,6 @@ def show_json(data: object) -> None:
     typer.echo(json.dumps(data, indent=2, ensure_ascii=False))
 
 
-def _colour(name: str) -> str | None:
+def colour(name: str | None) -> str | None:
+    """Return the colour, unless none are wanted; what is no terminal is shown none in any case."""
     return None if os.environ.get("NO_COLOR") else name

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from bridge.cli.app import app
-from bridge.cli.boundary import Exit, fail, leaves, told
+from bridge.cli.boundary import Exit, advise, fail, leaves, stopped
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -26,9 +26,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         if any(isinstance(leaf, BrokenPipeError) for leaf in leaves(error)):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads on; exit without a word
             sys.exit(Exit.FAILED)
-        message, code = told(error)
-        if code is None:
+        stop = stopped(error)
+        if stop is None:
             raise
-        fail(message)
-        sys.exit(code)
+        fail(str(stop))
+        advise(stop.advice)
+        sys.exit(stop.code)
     sys.exit(Exit.DONE)

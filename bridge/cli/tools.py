@@ -1,28 +1,58 @@
-"""What the commands that use the radio themselves have in common."""
+"""What the commands that need the radio have in common: through the running bridge, which owns it, or by themselves."""
 
 from __future__ import annotations
 
 import logging
 import os
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import structlog
 
-from bridge import catalog, radios
-from bridge.cli.boundary import Stop, tell
+from bridge import radios
+from bridge.cli.boundary import Exit, Stop
 from bridge.clock import SystemClock
 from bridge.config import DEFAULT_FILE, Config, load
+from bridge.credentials import Credentials
+from bridge.pairing import Pairing
 from drivers.base import DriverError
 
 if TYPE_CHECKING:
     from bridge.ble.radio import Radio
-    from drivers.base import Driver
+    from bridge.cli.client import Bridge
 
 _NOWHERE = "00:00:00:00:00:00"
+
+Word = dict[str, Any]
+"""What is told of a work that goes on, as the bridge's routes tell it: its `step`, and what belongs to that."""
+Hear = Callable[[Word], None]
+
+_LAST = ("done", "paired", "unpaired")
+
+
+def through(bridge: Bridge, what: str, body: dict[str, Any], hear: Hear, *, pause: float) -> Word:
+    """Have the running bridge do it; return its last word.
+
+    Args:
+        bridge: does it.
+        what: the route below `/bridge`.
+        body: what is asked for.
+        hear: is called with every word but the last.
+        pause: the longest time in seconds between two of them.
+
+    Raises:
+        Stop: it came to nothing, and why.
+    """
+    for word in bridge.lines("bridge", what, body=body, pause=pause):
+        if word["step"] in _LAST:
+            return word
+        if word["step"] == "failed":
+            raise Stop(str(word["message"]), Exit.WRONG if word.get("wrong_usage") else Exit.FAILED)
+        hear(word)
+    raise Stop("the bridge stopped while it was asked; see its log", Exit.NOT_RUNNING)
 
 
 def quiet_logs() -> None:
@@ -47,24 +77,6 @@ def config_or_default(path: Path | None, adapter: str | None = None) -> Config:
     return load(path, {**os.environ, **environ})
 
 
-def all_drivers() -> dict[str, Driver]:
-    """Load every installed driver; tell of those that cannot be."""
-    drivers: dict[str, Driver] = {}
-    for name in catalog.installed():
-        try:
-            drivers[name] = catalog.load(name)
-        except catalog.DriverMissing as error:
-            tell(f"not looked for: {error}")
-    return drivers
-
-
-@runtime_checkable
-class Pairable(Protocol):
-    """A virtual lock that can be put into pairing mode, as by holding a real one's button."""
-
-    pairing_mode: bool
-
-
 def radio_for(config: Config, *, pairing: bool = False) -> Radio:
     """Return the configured radio; a virtual one with its locks in this process, unless they live elsewhere.
 
@@ -74,10 +86,18 @@ def radio_for(config: Config, *, pairing: bool = False) -> Radio:
     """
     twins = [twin for twin, _ in radios.virtual_locks(config).values()]
     for twin in twins:
-        if pairing and isinstance(twin, Pairable):
+        if pairing and isinstance(twin, radios.Pairable):
             twin.pairing_mode = True
-    ours_not = config.model_copy(update={"locks": ()})  # a running bridge may be connected to them: leave its links
+    ours_not = config.model_copy(update={"locks": ()})  # a bridge that starts may connect to them: leave its links
     return radios.make(ours_not, SystemClock(), {twin.address: twin for twin in twins})
+
+
+@asynccontextmanager
+async def pairing_with(config: Config) -> AsyncGenerator[Pairing]:
+    """Give what pairs locks, over a radio of our own; raises as `running`."""
+    radio = radio_for(config, pairing=True)
+    async with running(radio):
+        yield Pairing(radio, config.locks, Credentials(config.bridge.state_dir))
 
 
 @asynccontextmanager

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 import os
 import re
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, ValidationInfo
@@ -15,14 +17,15 @@ FOLDER = "folder"
 """The validation context's key for the folder that relative paths start from."""
 
 _MOST_SLASHES = 7
-_BELOW_PREFIX = 5
-"""Slashes of the longest topic after the prefix: `/{id}/rpc/action_attempts/list/reply`."""
+_BELOW_PREFIX = 6
+"""Slashes of the longest topic after the prefix: `/{id}/rpc/locks/simulate/keypad_code_entry/reply`."""
 _BELOW_DISCOVERY = 4
 """Slashes of a Home Assistant discovery topic after its prefix: `/lock/{bridge}/{lock}/config`."""
 _LONGEST_NAME = 64
 
 _MAC = re.compile(r"(?:[0-9A-F]{2}:){5}[0-9A-F]{2}")
 _LISTEN = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):(\d{1,5})")
+_HOST_NAME = re.compile(r"\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]{1,253}")
 
 
 def check_name(value: str) -> str:
@@ -51,7 +54,8 @@ def _topic_prefix(value: str, deepest: int) -> str:
         check_name(level)
     if value.count("/") + deepest > _MOST_SLASHES:
         raise ValueError(
-            f"may hold at most {_MOST_SLASHES - deepest} slashes, since no topic may have more than {_MOST_SLASHES}"
+            f"must hold fewer than {_MOST_SLASHES - deepest + 1} slashes,"
+            f" since no topic may have more than {_MOST_SLASHES}"
         )
     return value
 
@@ -85,6 +89,36 @@ def _listen(value: str) -> str:
     return value
 
 
+def _host_name(value: str) -> str:
+    """Check a name as a client's `Host` header has it, without a port."""
+    if not _HOST_NAME.fullmatch(value):
+        raise ValueError('must be a name or an address without a port, such as "bridge.local"')
+    return value.lower()
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host is this machine, reached from nowhere else."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+def _web_url(value: str) -> str:
+    """Check a URL to post to; the message never repeats it, since people put tokens there."""
+    try:
+        parts = urlsplit(value if value.isascii() and value.isprintable() and " " not in value else "")
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        login = parts.username is not None or parts.password is not None
+    except ValueError:
+        usable, login = False, False
+    if not usable or "#" in value:
+        raise ValueError("must be a URL such as https://hooks.example/lock-bridge")
+    if login:
+        raise ValueError("must not hold a user or a password; what is posted is signed instead")
+    return value
+
+
 def _resolved(value: Path, info: ValidationInfo) -> Path:
     """Take a relative path from the configuration's folder."""
     if not value.name or "\0" in str(value):
@@ -104,6 +138,10 @@ Mac = Annotated[str, AfterValidator(check_mac)]
 """A Bluetooth address, upper case with colons."""
 Timezone = Annotated[str, AfterValidator(_timezone)]
 Listen = Annotated[str, AfterValidator(_listen)]
+HostName = Annotated[str, AfterValidator(_host_name)]
+"""What a client calls the bridge: `bridge.local`, `192.168.1.5`, `[fd00::5]`."""
+WebUrl = Annotated[str, AfterValidator(_web_url)]
+"""`https://hooks.example/lock-bridge`."""
 File = Annotated[Path, AfterValidator(_resolved)]
 
 

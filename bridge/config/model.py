@@ -16,6 +16,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar, cast
+from urllib.parse import urlsplit
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -142,9 +143,42 @@ class CommandsConfig(_Table, frozen=True):
 
 
 class HttpConfig(_Table, frozen=True):
-    """`[http]`: the interface over TCP."""
+    """`[http]`: the HTTP interface, which is always on a Unix socket, and on TCP if `listen` says where."""
 
     listen: fields.Listen | None = None
+    hosts: tuple[fields.HostName, ...] = Field(default=())
+    """Names by which clients call the bridge, besides the address that it listens on."""
+    cert_file: fields.File | None = None
+    key_file: fields.File | None = None
+    allow_plaintext: bool = False
+    socket: fields.File | None = None
+    """The Unix socket, if not where it is by default."""
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where `listen` says: a host without brackets, and a port."""
+        host, _, port = (self.listen or "").rpartition(":")
+        return host.removeprefix("[").removesuffix("]"), int(port)
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        found: list[tuple[KeyPath, str]] = []
+        if self.key_file and not self.cert_file:
+            found.append((("key_file",), "needs cert_file too"))
+        if self.listen is None:
+            given = {"hosts": self.hosts, "cert_file": self.cert_file, "allow_plaintext": self.allow_plaintext}
+            found += [((key,), "is of use with listen only") for key, value in given.items() if value]
+        elif not (self.cert_file or self.allow_plaintext or fields.is_loopback(self.address[0])):
+            found.append(
+                (
+                    ("listen",),
+                    (
+                        "would show keys and commands to everyone on the network; set cert_file and key_file,"
+                        " or listen on 127.0.0.1, or set allow_plaintext = true"
+                    ),
+                )
+            )
+        return self if not found else misfit(*found)
 
 
 class BluetoothConfig(_Table, frozen=True):
@@ -153,7 +187,9 @@ class BluetoothConfig(_Table, frozen=True):
     radio: Literal["bluez", "virtual"] = "bluez"
     adapters: tuple[fields.Mac, ...] = Field(default=())
     """Addresses of the adapters to use; empty for any."""
+    scan: Literal["active", "passive", "auto"] = "active"
     max_connections: int = Field(default=3, ge=1, le=32)
+    """Links at one time on each adapter."""
     virtual_air: fields.File | None = None
     """The socket of another process that hosts the virtual locks."""
 
@@ -169,6 +205,37 @@ class HomeAssistantConfig(_Table, frozen=True):
 
     discovery: bool = True
     prefix: fields.DiscoveryPrefix = "homeassistant"
+
+
+class WebhooksConfig(_Table, frozen=True):
+    """`[webhooks]`: where every event is posted to."""
+
+    url: fields.WebUrl | None = None
+    secret_file: fields.File | None = None
+    """What the posts are signed with; by default the systemd credential `webhook_secret`."""
+    ca_file: fields.File | None = None
+    allow_plaintext: bool = False
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        found: list[tuple[KeyPath, str]] = []
+        if self.url is None:
+            given = {"secret_file": self.secret_file, "ca_file": self.ca_file, "allow_plaintext": self.allow_plaintext}
+            found += [((key,), "is of use with url only") for key, value in given.items() if value]
+        elif not self.url.startswith("https:"):
+            if self.ca_file:
+                found.append((("ca_file",), "is of use with https:// only, and url is not that"))
+            if not (self.allow_plaintext or fields.is_loopback(urlsplit(self.url).hostname or "")):
+                found.append(
+                    (
+                        ("url",),
+                        (
+                            "would tell another machine in clear who comes and goes; use https://,"
+                            " or set allow_plaintext = true"
+                        ),
+                    )
+                )
+        return self if not found else misfit(*found)
 
 
 class LockConfig(_Table, frozen=True):
@@ -232,6 +299,7 @@ class Config(_Table, frozen=True):
     http: HttpConfig = HttpConfig()
     bluetooth: BluetoothConfig = BluetoothConfig()
     homeassistant: HomeAssistantConfig = HomeAssistantConfig()
+    webhooks: WebhooksConfig = WebhooksConfig()
     locks: tuple[LockConfig, ...] = Field(default=())
 
     source: Source = Field(
@@ -262,7 +330,19 @@ class Config(_Table, frozen=True):
                 found.append((("locks", place, "address"), f"is the address of locks[{first}] already"))
             if not virtual and "virtual" in lock.model_fields_set:
                 found.append((("locks", place, "virtual"), 'is of use with [bluetooth] radio = "virtual" only'))
+        found += [] if virtual else self._starved()
         return self if not found else misfit(*found)
+
+    def _starved(self) -> list[tuple[KeyPath, str]]:
+        """Return the first standing connection that leaves none for the other locks."""
+        standing = [place for place, lock in enumerate(self.locks) if lock.connection == "always"]
+        room = self.bluetooth.max_connections * max(1, len(self.bluetooth.adapters))
+        if len(standing) < len(self.locks):
+            room -= 1
+        if len(standing) <= room:
+            return []
+        message = f'leaves no connection for the other locks; at most {room} may be "always", or raise max_connections'
+        return [(("locks", standing[room], "connection"), message)]
 
     def mistake(self, path: KeyPath, message: str) -> Mistake:
         """Return a mistake about a key, with its line if the configuration came from a file."""

@@ -6,23 +6,30 @@ import os
 import pwd
 import stat
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from bridge import catalog
 from bridge.config import DEFAULT_FILE, Config
+from bridge.config.fields import is_loopback
 from bridge.config.mistakes import ConfigError, Mistake
 from bridge.credentials import CredentialError, CredentialMissing, Credentials
+from bridge.http.sockets import tls
 from bridge.mqtt.settings import mqtt_settings
+from bridge.webhooks.settings import webhook_settings
+
+DAEMON_USER = "lock-bridge"
+"""Whom the service runs as."""
 
 
 def check(config: Config) -> list[Mistake]:
     """Return what keeps the bridge from running with this configuration, here and as this user. Changes nothing."""
-    return [*_state_dir(config), *_broker_files(config), *_keys(config)]
+    return [*_state_dir(config), *_broker_files(config), *_webhook_files(config), *_certificate(config), *_keys(config)]
 
 
 def warnings(config: Config) -> list[Mistake]:
     """Return what works but is unsafe or surprising."""
-    return [*_broker_warnings(config), *_command_warnings(config), *_lock_warnings(config)]
+    return [*_broker_warnings(config), *_command_warnings(config), *_http_warnings(config), *_lock_warnings(config)]
 
 
 def make_state_dir(config: Config) -> None:
@@ -35,9 +42,19 @@ def make_state_dir(config: Config) -> None:
         raise ConfigError(mistakes, config.source.file)
     folder = config.bridge.state_dir
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not folder.exists():
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _leave_to_daemon(folder)
     except OSError as error:
         raise config.error(("bridge", "state_dir"), f"{folder} cannot be made: {error.strerror}") from None
+
+
+def _leave_to_daemon(folder: Path) -> None:
+    """Run as root, give what was made to the service's user, if there is one: what is put there later follows."""
+    if os.geteuid() == 0:
+        with suppress(KeyError):
+            user = pwd.getpwnam(DAEMON_USER)
+            os.chown(folder, user.pw_uid, user.pw_gid)
 
 
 def _state_dir(config: Config) -> list[Mistake]:
@@ -74,6 +91,22 @@ def _user() -> str:
 def _broker_files(config: Config) -> list[Mistake]:
     try:
         mqtt_settings(config)
+    except ConfigError as error:
+        return error.mistakes
+    return []
+
+
+def _webhook_files(config: Config) -> list[Mistake]:
+    try:
+        webhook_settings(config)
+    except ConfigError as error:
+        return error.mistakes
+    return []
+
+
+def _certificate(config: Config) -> list[Mistake]:
+    try:
+        tls(config)
     except ConfigError as error:
         return error.mistakes
     return []
@@ -126,8 +159,21 @@ def _command_warnings(config: Config) -> Iterator[Mistake]:
         yield config.mistake(
             ("bridge", "trust_clock"), "expires_at is believed even while this machine's clock is wrong"
         )
-    if config.http.listen:
-        yield config.mistake(("http", "listen"), "this version does not listen on TCP yet; the key has no effect")
+
+
+def _http_warnings(config: Config) -> Iterator[Mistake]:
+    http = config.http
+    if http.listen is None:
+        return
+    if not (http.cert_file or is_loopback(http.address[0])):
+        yield config.mistake(
+            ("http", "listen"),
+            "keys and commands go over the network in clear: whoever reads a key can open the doors; "
+            "set cert_file and key_file",
+        )
+    file = http.key_file
+    if file and file.exists() and file.stat().st_mode & stat.S_IRWXO:
+        yield config.mistake(("http", "key_file"), f"every user can read {file}; do: chmod o= {file}")
 
 
 def _lock_warnings(config: Config) -> Iterable[Mistake]:

@@ -29,6 +29,8 @@ trust_clock = "always"
 [mqtt]
 url = "mqtt://{host}:{port}"
 protocol = "3.1.1"
+[http]
+socket = "api.sock"
 [bluetooth]
 radio = "virtual"
 [[locks]]

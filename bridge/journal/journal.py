@@ -12,6 +12,7 @@ from __future__ import annotations
 import secrets
 import sqlite3
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -22,11 +23,11 @@ from typing import Any
 from bridge.attempt import State, advance
 from bridge.bell import Bell
 from bridge.clock import Clock
-from bridge.errors import IllegalStep, StorageUnavailable
+from bridge.errors import Code, IllegalStep, StorageUnavailable
 from bridge.journal import lookups, rows
 from bridge.journal.store import Run, Store, in_thread
-from bridge.model import Attempt, Command, Ending, Event
-from drivers.base import Action
+from bridge.model import Attempt, Command, Ending, Event, Task
+from drivers.base import Action, Method
 
 CUSTOM_ID_MEMORY = 24 * 3600.0
 """Seconds for which a command's `custom_id` is remembered."""
@@ -70,11 +71,16 @@ class Journal:
     def __init__(self, store: Store, clock: Clock, bell: Bell, epoch: str, *, fresh: bool) -> None:
         self._store = store
         self._bell = bell
+        self._posting = False
         self._clock = clock
         self.epoch = epoch
         """The identity of this record: it changes when an earlier one was lost."""
         self.fresh = fresh
         """Whether commands may come of which an earlier record knew: until `settle`, over however many starts."""
+        self.begun: Counter[tuple[str, Method]] = Counter()
+        """How many attempts were recorded since the start, by what was asked and how it was given."""
+        self.ended: Counter[tuple[str, State, Code | None]] = Counter()
+        """How many had their outcome recorded since the start, by what was asked, outcome and reason."""
 
     @property
     def writable(self) -> bool:
@@ -107,6 +113,7 @@ class Journal:
             boot_id=self._clock.boot_id,
             deadline=deadline,
             accepted_at=self._clock.wall(),
+            setting=command.setting,
         )
         row = {
             "action_id": attempt.action_id,
@@ -123,8 +130,11 @@ class Journal:
             "accepted_at": attempt.accepted_at.timestamp(),
             "dated": self._clock.trusted(),
             "state": attempt.state.value,
+            "setting": rows.setting(command.setting),
         }
-        return replace(attempt, seq=await self._store.write(lambda db: rows.insert(db, "attempt", row)))
+        seq = await self._store.write(lambda db: rows.insert(db, "attempt", row))
+        self.begun[attempt.action.value, attempt.method] += 1
+        return replace(attempt, seq=seq)
 
     async def commit(self, attempt: Attempt) -> Attempt:
         """Record that the actuating write may be sent from now on (durable point ②).
@@ -196,11 +206,12 @@ class Journal:
             ).rowcount
             if changed != 1:
                 raise IllegalStep(f"attempt {attempt.action_id} is no longer {attempt.state}")
-            rows.insert_events(db, told, now, dated=dated)
+            rows.insert_events(db, told, now, dated=dated, posted=not self._posting)
             rows.set_facts(db, kept)
             return ended
 
         result = await self._store.write(work)
+        self.ended[ended.action.value, ended.state, ended.code] += 1
         self._bell.ring()
         return result
 
@@ -213,7 +224,7 @@ class Journal:
         now, dated = self._clock.wall().timestamp(), self._clock.trusted()
 
         def work(db: sqlite3.Connection) -> None:
-            rows.insert_events(db, events, now, dated=dated)
+            rows.insert_events(db, events, now, dated=dated, posted=not self._posting)
             rows.set_facts(db, facts)
 
         await self._store.write(work)
@@ -225,16 +236,32 @@ class Journal:
         Raises:
             StorageUnavailable: nothing was recorded.
         """
+        return await self.tell_turn(name, events, on=True)
+
+    async def tell_turn(self, name: str, events: Sequence[Event], *, on: bool) -> bool:
+        """Record that something named holds, or no longer does, and the events that tell it; only if it is a change.
+
+        Args:
+            name: of what holds or not; nothing does at first.
+            events: tell of the change.
+            on: whether it holds.
+
+        Returns:
+            Whether it is a change.
+
+        Raises:
+            StorageUnavailable: nothing was recorded.
+        """
         now, dated = self._clock.wall().timestamp(), self._clock.trusted()
 
         def work(db: sqlite3.Connection) -> bool:
-            first = rows.keep_name(db, name)
-            rows.insert_events(db, events if first else [], now, dated=dated)
-            return first
+            changed = rows.turn_name(db, name, on=on)
+            rows.insert_events(db, events if changed else [], now, dated=dated, posted=not self._posting)
+            return changed
 
-        first = await self._store.write(work)
+        changed = await self._store.write(work)
         self._bell.ring()
-        return first
+        return changed
 
     async def unsent(self, after: int, limit: int) -> list[Event]:
         """Return events that the broker has not acknowledged, in order, from beyond a place in the journal."""
@@ -246,6 +273,11 @@ class Journal:
                 )
             ]
         )
+
+    async def backlog(self) -> int:
+        """Count the events that the broker has not acknowledged, up to a million."""
+        sql = "SELECT count(*) FROM (SELECT 1 FROM event WHERE sent = 0 LIMIT 1000000)"
+        return await self._store.read(lambda db: db.execute(sql).fetchone()[0])
 
     async def mark_sent(self, seqs: Iterable[int]) -> None:
         """Record that the broker has acknowledged events (durable point ④).
@@ -259,6 +291,57 @@ class Journal:
             db.executemany("UPDATE event SET sent = 1 WHERE seq = ?", places)
 
         await self._store.write(work)
+
+    def begin_posting(self) -> None:
+        """Keep the events from now on for the webhook too."""
+        self._posting = True
+
+    async def end_posting(self) -> int:
+        """Keep no event for the webhook, and return how many were.
+
+        Raises:
+            StorageUnavailable: those that were still are.
+        """
+        self._posting = False
+        if not await self.unposted_lines():
+            return 0
+        return await self._store.write(lambda db: db.execute("UPDATE event SET posted = 1 WHERE posted = 0").rowcount)
+
+    async def unposted_lines(self) -> set[str | None]:
+        """Return the locks that have events for the webhook; None among them for the bridge itself."""
+        return await self._store.read(
+            lambda db: {row[0] for row in db.execute("SELECT DISTINCT lock_id FROM event WHERE posted = 0")}
+        )
+
+    async def unposted(self, lock_id: str | None) -> Event | None:
+        """Return a lock's first event that the webhook has not taken."""
+
+        def work(db: sqlite3.Connection) -> Event | None:
+            sql = "SELECT * FROM event WHERE posted = 0 AND lock_id IS ? ORDER BY seq LIMIT 1"
+            row = db.execute(sql, (lock_id,)).fetchone()
+            return None if row is None else rows.event(row)
+
+        return await self._store.read(work)
+
+    async def mark_posted(self, seq: int) -> None:
+        """Record that the webhook has taken an event.
+
+        Raises:
+            StorageUnavailable: it will be posted again.
+        """
+        await self._store.write(lambda db: db.execute("UPDATE event SET posted = 1 WHERE seq = ?", (seq,)))
+
+    async def give_up_posting(self, age: float) -> int:
+        """Keep events that are older than so many seconds no longer for the webhook, and return how many.
+
+        Where the clock is or was not known to be right they are kept: until they are forgotten altogether.
+
+        Raises:
+            StorageUnavailable: none was given up.
+        """
+        time = self._time() | {"age": age}
+        sql = "UPDATE event SET posted = 1 WHERE posted = 0 AND dated AND :dated AND created_at < :wall - :age"
+        return await self._store.write(lambda db: db.execute(sql, time).rowcount)
 
     async def earlier(self, command: Command, window: float) -> Attempt | None:
         """Return the attempt that this command is a repetition of, if there is one.
@@ -289,7 +372,7 @@ class Journal:
 
         return await self._store.read(work)
 
-    async def accepted_since(self, lock_id: str, action: Action, since: float) -> int:
+    async def accepted_since(self, lock_id: str, action: Action | Task, since: float) -> int:
         """Count this boot's attempts at an action that arrived after a boot time."""
         return await self._store.read(
             lambda db: db.execute(
@@ -323,8 +406,14 @@ class Journal:
             )
         )
 
-    async def attempts(self, lock_id: str | None, before: int, limit: int) -> list[Attempt]:
-        """Return attempts from before a place in the journal, the latest first; of one lock, or of all."""
+    async def attempts(self, lock_ids: Iterable[str] | None, before: int, limit: int) -> list[Attempt]:
+        """Return attempts from before a place in the journal, the latest first; of some locks, or of all."""
+        if lock_ids is None:
+            return await self._attempts(None, before, limit)
+        found = [each for lock_id in lock_ids for each in await self._attempts(lock_id, before, limit)]
+        return sorted(found, key=lambda attempt: attempt.seq, reverse=True)[:limit]
+
+    async def _attempts(self, lock_id: str | None, before: int, limit: int) -> list[Attempt]:
         found: list[Attempt] = []
         some: list[Attempt] | None = None
         while some is None or (some and len(found) < limit):
@@ -355,6 +444,20 @@ class Journal:
             place = some[-1].seq + 1 if len(some) == size else place + lookups.STRETCH
         return found
 
+    async def latest_events(self, sought: lookups.Sought, limit: int) -> list[Event]:
+        """Return the latest events, in order."""
+        first, last = await self._store.read(lambda db: lookups.extent(db, sought))
+        found: list[Event] = []
+        end = last + 1
+        while end > first and len(found) < limit:
+            begin = max(first, end - lookups.STRETCH)
+            some = await self._store.read(
+                partial(lookups.latest_events, sought=sought, first=begin, end=end, limit=limit - len(found))
+            )
+            found += some
+            end = begin
+        return found[::-1]
+
     async def fact(self, name: str, default: str) -> str:
         """Return a kept value, keeping `default` if there is none yet.
 
@@ -369,7 +472,7 @@ class Journal:
         Raises:
             StorageUnavailable: it counts as fresh still.
         """
-        await self._store.write(lambda db: rows.drop_name(db, _UNSETTLED))
+        await self._store.write(lambda db: rows.turn_name(db, _UNSETTLED, on=False))
         self.fresh = False
 
     async def facts(self) -> dict[str, str]:
@@ -387,7 +490,7 @@ class Journal:
         def work(db: sqlite3.Connection) -> None:
             old = _AGE.format(at="ended_at")
             db.execute(f"DELETE FROM attempt WHERE ended_at IS NOT NULL AND {old} > :attempts", time)  # noqa: S608 - a constant
-            db.execute("DELETE FROM event WHERE sent = 1 AND created_at < :wall - :events", time)
+            db.execute("DELETE FROM event WHERE sent = 1 AND posted = 1 AND created_at < :wall - :events", time)
             db.execute(
                 "DELETE FROM event WHERE created_at < :wall - :attempts"
                 " AND (attempt_id IS NOT NULL OR dated AND :dated)"

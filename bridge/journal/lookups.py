@@ -6,9 +6,11 @@ Each lookup reads a bounded number of rows, since commands wait for it.
 from __future__ import annotations
 
 import json
+import math
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from bridge.journal import rows
 from bridge.model import Attempt, Event
@@ -25,9 +27,9 @@ MANY = 5000
 class Sought:
     """Which events are asked for. Of what is None, all."""
 
-    since: float
+    since: float = -math.inf
     """Seconds of wall time, included."""
-    until: float
+    until: float = math.inf
     """Seconds of wall time, not included."""
     event_types: Sequence[str] | None = None
     lock_ids: Sequence[str] | None = None
@@ -70,26 +72,34 @@ def extent(db: sqlite3.Connection, sought: Sought) -> tuple[int, int]:
 
 def events(db: sqlite3.Connection, sought: Sought, first: int, limit: int) -> list[Event]:
     """Return those of the events of one stretch that are asked for, in order, from a place on."""
-    values = {
-        "first": first,
-        "end": first + STRETCH,
+    values = _values(sought) | {"first": first, "end": first + STRETCH, "limit": limit}
+    return [rows.event(row) for row in db.execute(f"{_MATCHING} ORDER BY seq LIMIT :limit", values)]
+
+
+def latest_events(db: sqlite3.Connection, sought: Sought, first: int, end: int, limit: int) -> list[Event]:
+    """Return those of the events between two places that are asked for, the latest first."""
+    values = _values(sought) | {"first": first, "end": end, "limit": limit}
+    return [rows.event(row) for row in db.execute(f"{_MATCHING} ORDER BY seq DESC LIMIT :limit", values)]
+
+
+_MATCHING = (
+    "SELECT * FROM event NOT INDEXED WHERE seq >= :first AND seq < :end"
+    " AND created_at >= :since AND created_at < :until AND event_type IS NOT :but"
+    " AND (:types IS NULL OR event_type IN (SELECT value FROM json_each(:types)))"
+    " AND (:locks IS NULL OR lock_id IN (SELECT value FROM json_each(:locks)))"
+    " AND (:ids IS NULL OR event_id IN (SELECT value FROM json_each(:ids)))"
+)
+
+
+def _values(sought: Sought) -> dict[str, Any]:
+    return {
         "since": sought.since,
         "until": sought.until,
         "types": _listed(sought.event_types),
         "locks": _listed(sought.lock_ids),
         "ids": _listed(sought.event_ids),
         "but": sought.but,
-        "limit": limit,
     }
-    sql = (
-        "SELECT * FROM event NOT INDEXED WHERE seq >= :first AND seq < :end"
-        " AND created_at >= :since AND created_at < :until AND event_type IS NOT :but"
-        " AND (:types IS NULL OR event_type IN (SELECT value FROM json_each(:types)))"
-        " AND (:locks IS NULL OR lock_id IN (SELECT value FROM json_each(:locks)))"
-        " AND (:ids IS NULL OR event_id IN (SELECT value FROM json_each(:ids)))"
-        " ORDER BY seq LIMIT :limit"
-    )
-    return [rows.event(row) for row in db.execute(sql, values)]
 
 
 def _listed(names: Sequence[str] | None) -> str | None:

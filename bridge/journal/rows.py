@@ -11,8 +11,10 @@ from uuid import UUID
 
 from bridge.attempt import State
 from bridge.errors import Code
-from bridge.model import Attempt, Event
-from drivers.base import Action, Method, Stage
+from bridge.model import Attempt, Event, Task
+from drivers.base import Action, AutoLock, Method, Stage
+
+_TASKS = frozenset(Task)
 
 
 def keep_fact(db: sqlite3.Connection, name: str, default: str) -> str:
@@ -39,9 +41,11 @@ def has_name(db: sqlite3.Connection, name: str) -> bool:
     return db.execute("SELECT 1 FROM fact WHERE name = ?", (name,)).fetchone() is not None
 
 
-def drop_name(db: sqlite3.Connection, name: str) -> None:
-    """Keep a name no longer."""
-    db.execute("DELETE FROM fact WHERE name = ?", (name,))
+def turn_name(db: sqlite3.Connection, name: str, *, on: bool) -> bool:
+    """Keep a name as a fact, or no longer, and tell whether that is a change."""
+    if on:
+        return keep_name(db, name)
+    return db.execute("DELETE FROM fact WHERE name = ?", (name,)).rowcount == 1
 
 
 def insert(db: sqlite3.Connection, table: str, row: dict[str, Any]) -> int:
@@ -51,8 +55,18 @@ def insert(db: sqlite3.Connection, table: str, row: dict[str, Any]) -> int:
     return cursor.lastrowid or 0
 
 
-def insert_events(db: sqlite3.Connection, events: Sequence[Event], now: float, *, dated: bool = True) -> None:
-    """Insert events in their order; `now` is wall time in seconds, `dated` whether it is known to be right."""
+def insert_events(
+    db: sqlite3.Connection, events: Sequence[Event], now: float, *, dated: bool = True, posted: bool = True
+) -> None:
+    """Insert events in their order.
+
+    Args:
+        db: the journal.
+        events: what is told.
+        now: wall time in seconds.
+        dated: whether that is known to be right.
+        posted: whether no webhook waits for them.
+    """
     for event in events:
         row = {
             "event_id": str(event.event_id),
@@ -63,6 +77,7 @@ def insert_events(db: sqlite3.Connection, events: Sequence[Event], now: float, *
             "body": json.dumps(event.body, ensure_ascii=False, separators=(",", ":")),
             "created_at": now,
             "dated": dated,
+            "posted": posted,
         }
         insert(db, "event", row)
 
@@ -74,7 +89,7 @@ def attempt(row: sqlite3.Row) -> Attempt:
         action_id=row["action_id"],
         attempt_id=UUID(row["attempt_id"]),
         lock_id=row["lock_id"],
-        action=Action(row["action"]),
+        action=Task(row["action"]) if row["action"] in _TASKS else Action(row["action"]),
         method=Method(row["method"]),
         custom_id=row["custom_id"],
         boot_id=row["boot_id"],
@@ -86,7 +101,13 @@ def attempt(row: sqlite3.Row) -> Attempt:
         message=row["message"],
         changed=None if row["changed"] is None else bool(row["changed"]),
         ended_at=None if row["ended_at"] is None else datetime.fromtimestamp(row["ended_at"], UTC),
+        setting=None if row["setting"] is None else AutoLock(**json.loads(row["setting"])),
     )
+
+
+def setting(wanted: AutoLock | None) -> str | None:
+    """Return what a row keeps of a setting."""
+    return None if wanted is None else json.dumps({"enabled": wanted.enabled, "delay": wanted.delay})
 
 
 def event(row: sqlite3.Row) -> Event:

@@ -9,10 +9,11 @@ Rules:
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import structlog
 
+from bridge.bell import Bell
 from bridge.errors import StorageUnavailable
 from bridge.journal import Journal
 from bridge.mqtt.broker import PublishProperties, PublishRefused
@@ -37,8 +38,16 @@ class Announcements:
 
     def __init__(self, journal: Journal, discoveries: Sequence[Discovery], states: Collection[str]) -> None:
         self._journal = journal
-        self._discoveries = discoveries
+        self._discoveries = list(discoveries)
         self._topics = {topic for topic, _ in discoveries} | set(states)
+        self._more = Bell()
+
+    def add(self, discoveries: Iterable[Discovery], states: Iterable[str]) -> None:
+        """Announce more, on this connection and on those after it."""
+        added = list(discoveries)
+        self._discoveries += added
+        self._topics |= {topic for topic, _ in added} | set(states)
+        self._more.ring()
 
     async def remember(self) -> set[str]:
         """Remember every topic that is about to be used, and return those that are used no more."""
@@ -51,14 +60,22 @@ class Announcements:
             return set()
         return known - self._topics
 
-    def announce(self, connection: Connection) -> None:
-        """Retain what there is to announce."""
+    def announce(self, connection: Connection, told: int = 0) -> int:
+        """Retain what there is to announce but for so many that were; return how many are retained then."""
         properties = PublishProperties(content_type="application/json")
-        for topic, body in self._discoveries:
+        for topic, body in self._discoveries[told:]:
             try:
                 connection.send(topic, text.encode(body), retain=True, properties=properties)
             except PublishRefused as error:
                 log.warning("message not sent", topic=topic, reason=error.reason)
+        return len(self._discoveries)
+
+    async def announce_more(self, connection: Connection, told: int) -> None:
+        """Remember and retain what is added, after so many that are retained. Ends only by cancellation."""
+        while True:
+            await self._more.wait()
+            await self.remember()
+            told = self.announce(connection, told)
 
     async def take_back(self, connection: Connection, gone: set[str]) -> None:
         """Clear topics and forget those that the broker has cleared."""

@@ -70,6 +70,14 @@ class SubscribeRefused(MqttError):
         self.topic_filter = topic_filter
 
 
+def first_of(group: BaseExceptionGroup[MqttError]) -> MqttError:
+    """Return the first error in a group of groups, as task groups make them."""
+    error: BaseExceptionGroup[MqttError] | MqttError = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
 @dataclass(frozen=True, slots=True)
 class Will:
     """What the broker says when the bridge is gone: retained, QoS 1, after `delay` seconds (MQTT 5 only)."""

@@ -45,12 +45,14 @@ class Packed(Properties):
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What the broker said in its CONNACK that it takes: the highest QoS, packets in flight, bytes, retain."""
+    """What the broker said in its CONNACK: the highest QoS, packets in flight, bytes, retain, the session's time."""
 
     quality: int
     in_flight: int
     packet_size: int
     retain: bool
+    session_expiry: int | None = None
+    """Seconds for which it keeps the session, where that is not what was asked for."""
 
     @classmethod
     def of(cls, properties: Properties | None) -> Terms:
@@ -60,6 +62,7 @@ class Terms:
             in_flight=min(getattr(properties, "ReceiveMaximum", _MAX_IN_FLIGHT), _MAX_IN_FLIGHT),
             packet_size=getattr(properties, "MaximumPacketSize", _MAX_PACKET),
             retain=bool(getattr(properties, "RetainAvailable", 1)),
+            session_expiry=getattr(properties, "SessionExpiryInterval", None),
         )
 
     def check(self, *, length: int, retain: bool) -> None:

@@ -84,7 +84,8 @@ class Connection:
         self._client = PahoClient(settings, sock, bridge_mode=bridge_mode)
         self.sees_retain = self._client.version_5 or bridge_mode
         """Whether `Message.retain` also tells of a live publish, if the broker does as it is asked."""
-        self._terms = Terms.of(None)
+        self.terms = Terms.of(None)
+        """What the broker takes."""
         self._welcome = False
         self._refused = False
         self._paho_said = ""
@@ -224,7 +225,7 @@ class Connection:
         if self._client.version_5:
             packed = encode.EMPTY if properties is None else encode.of_publish(properties)
         length = encode.length_of_publish(encode.topic_name(topic), payload, packed)
-        self._terms.check(length=length, retain=retain)
+        self.terms.check(length=length, retain=retain)
         return Outgoing(topic, payload, packed, retain=retain)
 
     def _post(self, outgoing: Outgoing[ReasonCode]) -> None:
@@ -351,7 +352,7 @@ class Connection:
         if self._refused:
             self._end(str(code) if code.is_failure else "the broker takes QoS 0 only")
         else:
-            self._welcome, self._terms = True, terms
+            self._welcome, self.terms = True, terms
             self.session_present = flags.session_present
             self._window.size = terms.in_flight
 

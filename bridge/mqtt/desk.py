@@ -18,9 +18,11 @@ from bridge.bell import Bell
 from bridge.errors import Objection, Refused, Unanswered
 from bridge.mqtt.broker import Message, PublishProperties, PublishRefused
 from bridge.mqtt.connection import Connection
-from bridge.mqtt.topics import Topics
+from bridge.mqtt.topics import SIMULATIONS, Topics
 from bridge.questions import Answer, Questions, unanswered
+from bridge.tasks import Tasks
 from bridge.wire import text
+from drivers.base import Method
 
 log = structlog.get_logger()
 
@@ -49,10 +51,11 @@ class _Asked:
 class Desk:
     """Answers the questions of one connection."""
 
-    def __init__(self, connection: Connection, topics: Topics, questions: Questions) -> None:
+    def __init__(self, connection: Connection, topics: Topics, questions: Questions, tasks: Tasks) -> None:
         self._connection = connection
         self._topics = topics
         self._questions = questions
+        self._tasks = tasks
         self._waiting: deque[_Asked] = deque()
         self._bell = Bell()
 
@@ -84,6 +87,8 @@ class Desk:
             body = text.decode(asked.message.payload or b"{}")
         except ValueError:
             return unanswered(Unanswered(Objection.INVALID_INPUT, "The question is not a JSON object in UTF-8."))
+        if asked.method in SIMULATIONS:
+            return await self._tasks.answer(asked.method, body, Method.REMOTE_API)
         return await self._questions.answer(asked.method, body, room=asked.room)
 
     def _misdirected(self, message: Message) -> Unanswered | None:

@@ -19,6 +19,7 @@ from bridge.mqtt.inbox import Barrier, Inbox
 from bridge.mqtt.topics import Topics
 from bridge.outbox import Delivery, Outbox
 from bridge.questions import Questions
+from bridge.tasks import Tasks
 from bridge.wire import text
 from bridge.wire.state import Device, Status
 
@@ -62,6 +63,7 @@ class Door:
     topics: Topics
     inbox: Inbox
     questions: Questions
+    tasks: Tasks
     outbox: Outbox
     announcer: Announcer
     clock: Clock
@@ -74,7 +76,7 @@ class Door:
     async def serve(self, connection: Connection) -> None:
         """Use a connection until it ends or the bridge stops; then say that the bridge is gone."""
         barrier = self._barrier(connection)
-        desk = Desk(connection, self.topics, self.questions)
+        desk = Desk(connection, self.topics, self.questions, self.tasks)
         try:
             async with anyio.create_task_group() as group:
                 group.start_soon(self.inbox.serve, connection, barrier, desk)
@@ -88,8 +90,9 @@ class Door:
                 _send(connection, self.topics.status, self.announcer.status(online=True), retain=True)
                 self.opened.set()
                 gone = await self.announcements.remember()
-                self.announcements.announce(connection)
+                told = self.announcements.announce(connection)
                 group.start_soon(self.announcements.take_back, connection, gone)
+                group.start_soon(self.announcements.announce_more, connection, told)
                 await self.outbox.serve(_Publisher(connection, self.topics))
         finally:
             _send(connection, self.topics.status, self.announcer.status(online=False), retain=True)

@@ -31,6 +31,7 @@ from bridge.mqtt.broker import (
     SubscribeRefused,
     Subscription,
     Will,
+    first_of,
 )
 from bridge.mqtt.connection import Connection
 
@@ -116,7 +117,7 @@ class Session:
             await connection.run(serve)
             finished = True
         except* MqttError as group:
-            self._note(_first(group), lived=since is not None and anyio.current_time() - since >= LIVED)
+            self._note(first_of(group), lived=since is not None and anyio.current_time() - since >= LIVED)
         return finished
 
     async def _connect(self) -> Connection:
@@ -158,11 +159,3 @@ async def probe(settings: Settings) -> None:
 
 
 async def _nothing(_connection: Connection) -> None: ...
-
-
-def _first(group: BaseExceptionGroup[MqttError]) -> MqttError:
-    """Return the first error in a group of groups."""
-    error: BaseExceptionGroup[MqttError] | MqttError = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error

@@ -8,8 +8,10 @@ from typing import Literal
 
 from bridge.errors import Code, Refused
 
-METHODS = ("action_attempts/get", "action_attempts/list", "locks/list", "locks/get", "events/list")
-"""What can be asked over `rpc/`."""
+QUESTIONS = ("action_attempts/get", "action_attempts/list", "locks/list", "locks/get", "events/list")
+SIMULATIONS = ("locks/simulate/keypad_code_entry", "locks/simulate/manual_lock_via_keypad")
+METHODS = QUESTIONS + SIMULATIONS
+"""What can be asked over `rpc/`: nothing that does something to a real lock, since a question may be a stale one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ import math
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
+from types import MappingProxyType
 from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError, model_validator
@@ -47,8 +48,13 @@ Id = Annotated[str, Field(min_length=1, max_length=128)]
 Ids = Annotated[tuple[Id, ...], Field(max_length=10_000)]
 Moment = Annotated[datetime, BeforeValidator(_moment)]
 """RFC 3339 with an offset."""
-Limit = Annotated[int, BeforeValidator(_number), Field(gt=0)]
+Limit = Annotated[int, Field(gt=0), BeforeValidator(_number)]
 Cursor = Annotated[str, Field(max_length=256)]
+
+
+def _any_of(*names: str) -> dict[str, Any]:
+    """Return what tells a JSON schema's reader that one of these fields is required, and not null."""
+    return {"anyOf": [{"required": [name], "properties": {name: {"not": {"type": "null"}}}} for name in names]}
 
 
 class Question(BaseModel, frozen=True, extra="forbid", hide_input_in_errors=True):
@@ -110,7 +116,7 @@ class ListActionAttempts(ListQuestion, frozen=True):
     device_id: Id | None = None
 
 
-class GetLock(Question, frozen=True):
+class GetLock(Question, frozen=True, json_schema_extra=_any_of("device_id", "name")):
     """`locks/get`."""
 
     device_id: Id | None = None
@@ -121,6 +127,10 @@ class GetLock(Question, frozen=True):
         if self.device_id is None and self.name is None:
             raise ValueError('"device_id" or "name" is required')
         return self
+
+
+class GetDevice(GetLock, frozen=True):
+    """`devices/get`."""
 
 
 class ListLocks(ListQuestion, frozen=True):
@@ -134,7 +144,29 @@ class ListLocks(ListQuestion, frozen=True):
     connected_account_ids: Ids | None = None
 
 
-class ListEvents(ListQuestion, frozen=True):
+class ListDevices(ListLocks, frozen=True):
+    """`devices/list`."""
+
+
+class GetEvent(Question, frozen=True, json_schema_extra=_any_of("event_id", "event_type", "device_id")):
+    """`events/get`: the one with this identity, or the latest that is like this."""
+
+    event_id: Id | None = None
+    event_type: Id | None = None
+    device_id: Id | None = None
+
+    @model_validator(mode="after")
+    def _says_which(self) -> Self:
+        if self.event_id is None and self.event_type is None and self.device_id is None:
+            raise ValueError('"event_id", "event_type" or "device_id" is required')
+        return self
+
+
+class GetWorkspace(Question, frozen=True):
+    """`workspaces/get`."""
+
+
+class ListEvents(ListQuestion, frozen=True, json_schema_extra=_any_of("since", "between")):
     """`events/list`."""
 
     since: Moment | None = None
@@ -165,6 +197,22 @@ class ListEvents(ListQuestion, frozen=True):
     def names_events(self) -> bool:
         """Whether it says which events, by type or identity."""
         return any(given is not None for given in (self.event_type, self.event_types, self.event_ids))
+
+
+QUESTIONS: Mapping[str, type[Question]] = MappingProxyType(
+    {
+        "action_attempts/get": GetActionAttempt,
+        "action_attempts/list": ListActionAttempts,
+        "locks/get": GetLock,
+        "locks/list": ListLocks,
+        "devices/get": GetDevice,
+        "devices/list": ListDevices,
+        "events/get": GetEvent,
+        "events/list": ListEvents,
+        "workspaces/get": GetWorkspace,
+    }
+)
+"""What can be asked, by method, and what each takes."""
 
 
 def _milliseconds(moment: datetime) -> Fraction:

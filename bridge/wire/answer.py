@@ -11,7 +11,8 @@ from typing import Any, Literal, NotRequired
 from typing_extensions import TypedDict
 
 from bridge.errors import Unanswered
-from bridge.wire import text
+from bridge.wire import seam, text
+from bridge.wire.device import Device
 
 MOST_ERRORS = 20
 """How many mistakes of a question are named."""
@@ -27,6 +28,75 @@ class Pagination(TypedDict):
     next_page_cursor: str | None
     has_next_page: bool
     next_page_url: str | None
+
+
+class ActionAttemptAnswer(TypedDict):
+    """One attempt."""
+
+    action_attempt: seam.ActionAttempt
+    ok: Literal[True]
+
+
+class ActionAttemptsAnswer(TypedDict):
+    """A page of attempts."""
+
+    action_attempts: list[seam.ActionAttempt]
+    pagination: Pagination
+    ok: Literal[True]
+
+
+class LockAnswer(TypedDict):
+    """One lock, by both of its names."""
+
+    lock: Device
+    device: Device
+    ok: Literal[True]
+
+
+class LocksAnswer(TypedDict):
+    """Locks, by both of their names; where there are more, where they go on."""
+
+    locks: list[Device]
+    devices: list[Device]
+    pagination: NotRequired[Pagination]
+    ok: Literal[True]
+
+
+class DeviceAnswer(TypedDict):
+    """One device."""
+
+    device: Device
+    ok: Literal[True]
+
+
+class DevicesAnswer(TypedDict):
+    """A page of devices."""
+
+    devices: list[Device]
+    pagination: Pagination
+    ok: Literal[True]
+
+
+class EventAnswer(TypedDict):
+    """One event, as it was published."""
+
+    event: dict[str, Any]
+    ok: Literal[True]
+
+
+class EventsAnswer(TypedDict):
+    """Events, as they were published; where there are more, where they go on."""
+
+    events: list[dict[str, Any]]
+    pagination: NotRequired[Pagination]
+    ok: Literal[True]
+
+
+class WorkspaceAnswer(TypedDict):
+    """The workspace."""
+
+    workspace: seam.Workspace
+    ok: Literal[True]
 
 
 class Error(TypedDict):

@@ -63,6 +63,7 @@ class Device(TypedDict):
     capabilities_supported: list[str]
     can_remotely_lock: bool
     can_remotely_unlock: bool
+    can_configure_auto_lock: bool
     properties: Properties
     location: dict[str, str]
     connected_account_id: str
@@ -91,7 +92,13 @@ _DOOR_OPEN: Mapping[str, bool] = MappingProxyType({"open": True, "closed": False
 
 
 def device(
-    known: state.Device, identity: Identity, *, actions: frozenset[Action], timezone: str, created_at: str
+    known: state.Device,
+    identity: Identity,
+    *,
+    actions: frozenset[Action],
+    auto_lock: bool,
+    timezone: str,
+    created_at: str,
 ) -> Device:
     """Build a lock's object.
 
@@ -99,6 +106,7 @@ def device(
         known: the lock as it stands.
         identity: whose lock it is.
         actions: what may be asked of it.
+        auto_lock: whether it can be told when to lock itself.
         timezone: where it is, such as `Europe/Berlin`.
         created_at: since when it has been known, RFC 3339.
     """
@@ -109,6 +117,7 @@ def device(
         "capabilities_supported": ["lock"],
         "can_remotely_lock": Action.LOCK in actions,
         "can_remotely_unlock": Action.UNLOCK in actions,
+        "can_configure_auto_lock": auto_lock and Action.LOCK in actions,
         "properties": _properties(known),
         "location": {"timezone": timezone},
         "connected_account_id": str(identity.connected_account_id),

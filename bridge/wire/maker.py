@@ -9,8 +9,9 @@ from __future__ import annotations
 import unicodedata
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, NotRequired
+from typing import Annotated, Any, Literal, NotRequired
 
+from pydantic import Field, with_config
 from typing_extensions import TypedDict
 
 from bridge.attempt import State
@@ -24,6 +25,15 @@ REQUEST_BYTES = 8 * 1024
 CUSTOM_ID_CHARACTERS = 128
 
 Status = Literal["pending", "success", "failed"]
+
+
+@with_config(extra="forbid")
+class ActionBody(TypedDict):
+    """A request; what is sent is read by `parse_request`."""
+
+    action: Literal["lock", "unlock", "unlatch"]
+    custom_id: NotRequired[Annotated[str, Field(min_length=1, max_length=CUSTOM_ID_CHARACTERS)]]
+    expires_at: NotRequired[datetime]
 
 
 class Accepted(TypedDict):

@@ -16,11 +16,18 @@ from typing_extensions import TypedDict
 
 from bridge.attempt import State
 from bridge.errors import Code
-from bridge.model import Attempt
+from bridge.model import Attempt, Task
 from bridge.wire import text
 from drivers.base import Action, Method
 
-ActionType = Literal["LOCK_DOOR", "UNLOCK_DOOR"]
+ActionType = Literal[
+    "LOCK_DOOR",
+    "UNLOCK_DOOR",
+    "CONFIGURE_AUTO_LOCK",
+    "SIMULATE_KEYPAD_CODE_ENTRY",
+    "SIMULATE_MANUAL_LOCK_VIA_KEYPAD",
+    "RESET_SANDBOX_WORKSPACE",
+]
 Status = Literal["pending", "success", "error"]
 
 
@@ -58,9 +65,20 @@ class Identity:
         return uuid.uuid5(self.device_id(lock_id), f"code {number}")
 
 
-def action_type(action: Action) -> ActionType:
+_ACTION_TYPES: dict[Action | Task, ActionType] = {
+    Action.LOCK: "LOCK_DOOR",
+    Action.UNLOCK: "UNLOCK_DOOR",
+    Action.UNLATCH: "UNLOCK_DOOR",
+    Task.CONFIGURE_AUTO_LOCK: "CONFIGURE_AUTO_LOCK",
+    Task.SIMULATE_KEYPAD_CODE_ENTRY: "SIMULATE_KEYPAD_CODE_ENTRY",
+    Task.SIMULATE_MANUAL_LOCK_VIA_KEYPAD: "SIMULATE_MANUAL_LOCK_VIA_KEYPAD",
+    Task.RESET_SANDBOX_WORKSPACE: "RESET_SANDBOX_WORKSPACE",
+}
+
+
+def action_type(action: Action | Task) -> ActionType:
     """Return the type of an attempt; an unlatch opens the door, so it is an `UNLOCK_DOOR`."""
-    return "LOCK_DOOR" if action is Action.LOCK else "UNLOCK_DOOR"
+    return _ACTION_TYPES[action]
 
 
 def action_attempt(attempt: Attempt) -> ActionAttempt:
@@ -70,9 +88,13 @@ def action_attempt(attempt: Attempt) -> ActionAttempt:
         "action_attempt_id": str(attempt.attempt_id),
         "action_type": action_type(attempt.action),
         "status": state,
-        "result": {"was_confirmed_by_device": True} if state == "success" else None,
+        "result": _result(attempt) if state == "success" else None,
         "error": _error(attempt) if state == "error" else None,
     }
+
+
+def _result(attempt: Attempt) -> dict[str, Any]:
+    return {"was_confirmed_by_device": True} if isinstance(attempt.action, Action) else {}
 
 
 def _error(attempt: Attempt) -> AttemptError:
@@ -140,6 +162,29 @@ def common(
         "occurred_at": text.milliseconds(occurred_at or created_at),
         "device_id": str(identity.device_id(lock_id)),
         "connected_account_id": str(identity.connected_account_id),
+    }
+
+
+class Workspace(TypedDict):
+    """All that this bridge has: to Seam's clients it is a workspace."""
+
+    workspace_id: str
+    name: str
+    company_name: str
+    is_sandbox: bool
+    is_suspended: Literal[False]
+    connect_partner_name: None
+
+
+def workspace(identity: Identity, *, sandbox: bool) -> Workspace:
+    """Build the workspace object."""
+    return {
+        "workspace_id": str(identity.workspace_id),
+        "name": identity.bridge_id,
+        "company_name": identity.bridge_id,
+        "is_sandbox": sandbox,
+        "is_suspended": False,
+        "connect_partner_name": None,
     }
 
 

@@ -29,10 +29,19 @@ class NukiDriver:
 
     name = "nuki"
     capabilities = Capabilities(
-        actions=frozenset(Action), door=True, battery_level=True, log=True, tagged_log=True, hint=True
+        actions=frozenset(Action),
+        door=True,
+        battery_level=True,
+        log=True,
+        tagged_log=True,
+        hint=True,
+        auto_lock=True,
     )
     options: type[Options] = NukiOptions
     credential: type[Credential] = NukiCredential
+    pairing_guide = (
+        "Hold the lock's button for five seconds, until its light stays on; the Nuki app must allow Bluetooth pairing."
+    )
 
     def sight(self, advertisement: Advertisement) -> Sighting | None:
         """Tell whether the advertisement is from a Nuki lock."""

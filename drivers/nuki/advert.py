@@ -32,7 +32,7 @@ def sight(advertisement: Advertisement) -> Sighting | None:
             return Sighting(model, pairable=True)
     beacon = advertisement.manufacturer_data.get(APPLE, b"")
     if len(beacon) == BEACON_BYTES and beacon.startswith(_LOCK_BEACON):
-        return Sighting(MODEL, changed=bool(beacon[-1] & 1))
+        return Sighting(MODEL, pairable=False, changed=bool(beacon[-1] & 1))
     if any(service in advertisement.service_uuids for service in (*_SERVICES, *_PAIRING_MODELS)):
         return Sighting(MODEL)
     return None

@@ -15,7 +15,20 @@ from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 
-from drivers.base import Action, DriverError, Fault, LinkLost, LogRecord, Outcome, Snapshot, Unknown
+from drivers.base import (
+    Action,
+    AutoLock,
+    Confirmed,
+    DriverError,
+    Failed,
+    Fault,
+    LinkLost,
+    LogRecord,
+    Outcome,
+    Snapshot,
+    Stage,
+    Unknown,
+)
 from drivers.nuki.course import Course, Next
 from drivers.nuki.history import Historian
 from drivers.nuki.patience import GONE, RESPONSE_TIMEOUT, within
@@ -30,14 +43,17 @@ from drivers.nuki.protocol.commands import (
     LockAction,
     LogCount,
     LogEntry,
+    RemoveAuthorization,
     RequestAuthorizations,
     RequestData,
     RequestLog,
     Status,
     decode,
 )
+from drivers.nuki.protocol.config_commands import AdvancedConfig, RequestAdvancedConfig, SetAdvancedConfig
 from drivers.nuki.protocol.errors import ProtocolError, refusal
 from drivers.nuki.protocol.frames import Frame, Reassembler, sealed, take_first, take_plain, take_sealed
+from drivers.nuki.setting import NukiSetting, auto_lock_of
 from drivers.nuki.snapshot import TURNS, snapshot
 
 if TYPE_CHECKING:
@@ -189,6 +205,69 @@ class NukiSession:
         holders = await self._users(self._pin) if foreign else {}
         return [self._historian.record(entry, holders) for entry in entries]
 
+    async def auto_lock(self) -> AutoLock:
+        """Ask the lock whether it locks itself, and when.
+
+        Raises:
+            DriverError: the lock refused, or its firmware is too old; `LinkLost`: the link is gone or the lock is mute.
+        """
+        async with self._one_at_a_time:
+            with self._unbroken():
+                return auto_lock_of((await self._advanced_config()).advanced)
+
+    async def prepare_auto_lock(self, wanted: AutoLock) -> NukiSetting:
+        """Get the configuration that is to be changed, and the nonce that the change will be sent with.
+
+        Raises:
+            DriverError: the PIN is not known, the lock refused, or its firmware is too old; `LinkLost`: the link is
+                gone or the lock is mute.
+        """
+        if self._pin is None:
+            raise DriverError(
+                Fault.NOT_AUTHORIZED,
+                "Changing the lock's auto lock needs its security PIN. Pair again with the PIN.",
+            )
+        async with self._one_at_a_time:
+            with self._unbroken():
+                advanced = (await self._advanced_config()).advanced
+                auto_lock_of(advanced)
+                changed = advanced.with_auto_lock(enabled=wanted.enabled, timeout=wanted.delay)
+                nonce = (await self._exchange(Command.CHALLENGE, Challenge)).nonce
+                return NukiSetting(self, wanted, SetAdvancedConfig(changed, nonce, self._pin))
+
+    async def configure(self, request: SetAdvancedConfig, wanted: AutoLock) -> Outcome:
+        """Write a new configuration and read it back."""
+        async with self._one_at_a_time:
+            self._drain()
+            self._broken_off = True
+            try:
+                await self._send(request)
+                refused = await self._completed(request)
+                found = auto_lock_of((await self._advanced_config()).advanced)
+                states = await self._exchange(Command.KEYTURNER_STATES, KeyturnerStates)
+            except DriverError as error:
+                return Unknown(Stage.WRITTEN, error.message)
+            self._broken_off = False
+        now = snapshot(states)
+        if refused is not None:
+            return Failed(refused.fault, refused.message, refused.vendor_code, now)
+        if not wanted.met_by(found):
+            return Failed(Fault.REFUSED, "The lock did not take the setting: it has another one.", snapshot=now)
+        return Confirmed(now)
+
+    async def revoke(self) -> None:
+        """Have the lock forget the bridge's authorization (Remove User Authorization), which wants the security PIN.
+
+        Raises:
+            DriverError: the PIN is not known or not right, or the lock refused; `LinkLost`: the link is gone or
+                the lock is mute.
+        """
+        pin = self._pin
+        if pin is None:
+            raise DriverError(Fault.NOT_AUTHORIZED, "The lock wants its security PIN for that, which was never given.")
+        auth_id = self._credential.auth_id
+        await self._collect(lambda nonce: RemoveAuthorization(auth_id, nonce, pin))
+
     async def act(self, course: Course, request: LockAction, seen: Callable[[Snapshot], None]) -> Outcome:
         """Write the action and follow its course to the outcome."""
         async with self._one_at_a_time:
@@ -269,16 +348,34 @@ class NukiSession:
                     self._passed_over = self._passed_over or isinstance(message, KeyturnerStates)
                     found.append(message)
 
+    async def _advanced_config(self) -> AdvancedConfig:
+        nonce = (await self._exchange(Command.CHALLENGE, Challenge)).nonce
+        return await self._ask(RequestAdvancedConfig(nonce), AdvancedConfig, Command.REQUEST_ADVANCED_CONFIG)
+
+    async def _completed(self, request: Message) -> DriverError | None:
+        """Wait until the lock says that a request is complete; return why it says that it is not."""
+        with within(RESPONSE_TIMEOUT):
+            while True:
+                message = await self._receive_any()
+                if message == Status(StatusCode.COMPLETE):
+                    return None
+                if isinstance(message, ErrorReport) and message.failed == request.command:
+                    return _refused(message.code)
+
     async def _exchange(self, wanted: Command, kind: type[M]) -> M:
         """Request data and return the reply."""
+        return await self._ask(RequestData(wanted), kind, Command.REQUEST_DATA, wanted)
+
+    async def _ask(self, request: Message, kind: type[M], *named: Command) -> M:
+        """Send a request and return the reply; a refusal of it names one of the commands."""
         self._drain()
         with within(RESPONSE_TIMEOUT):
-            await self._send(RequestData(wanted))
+            await self._send(request)
             while True:
                 message = await self._receive(in_clear=True)
                 if isinstance(message, kind):
                     return message
-                if isinstance(message, ErrorReport) and message.failed in (Command.REQUEST_DATA, wanted):
+                if isinstance(message, ErrorReport) and message.failed in named:
                     raise _refused(message.code)
                 self._passed_over = True
 

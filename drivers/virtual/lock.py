@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from drivers.virtual.peripheral import VirtualSettings
 
 LOG_LENGTH = 256
+AUTO_LOCK_DELAY = 300
 LOW_BATTERY = 20
 """Percent, from which on the battery is critical."""
 
@@ -92,9 +93,12 @@ class VirtualLock:
         """Seconds that an unlatched door's latch is held back."""
         self.auto_lock: float | None = None
         """Seconds after which a lock left unlocked with its door shut locks itself; None for never."""
+        self.auto_lock_delay = AUTO_LOCK_DELAY
+        """Whole seconds to lock itself after, where that is switched on; kept while it is off."""
         self.now = now
         self.faults = Faults()
         self.state = LockState.LOCKED if settings.locked else LockState.UNLOCKED
+        self._at_first = self.state
         self.origin = Origin.MANUAL
         """Who brought the present state about."""
         self.door = DoorState.CLOSED
@@ -240,6 +244,26 @@ class VirtualLock:
         """Bring the lock back in range."""
         self.reachable = True
         self._tell()
+
+    def configure_auto_lock(self, *, enabled: bool, delay: int) -> None:
+        """Switch on or off that a lock left unlocked with its door shut locks itself; a delay counts from now."""
+        self.auto_lock_delay = delay
+        self.auto_lock = delay if enabled else None
+        self._stir.set()
+
+    def reset(self) -> None:
+        """Bring everything back to how it was at the start, but for what the motor did and the log: they happened.
+
+        The bolt is turned by hand, so that a bolt that changes place is in the log. Call it while the motor rests.
+        """
+        self.clear()
+        self.configure_auto_lock(enabled=False, delay=AUTO_LOCK_DELAY)
+        self.held_by_phone = False
+        self.battery_level = 100
+        self.close_door()
+        if self.state is not self._at_first:
+            self.turn(self._at_first)
+        self.online()
 
     def drop_after_write(self) -> None:
         """Break the link right after the next action is written: the motor moves, nothing is heard of it."""

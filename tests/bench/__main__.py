@@ -33,6 +33,8 @@ url = "mqtt://127.0.0.1:{port}"
 [commands]
 rate_limit = 0
 queue_limit = 100
+[http]
+socket = "api.sock"
 [bluetooth]
 radio = "virtual"
 [homeassistant]

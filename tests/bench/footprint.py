@@ -24,6 +24,8 @@ id = "bench"
 state_dir = "state"
 [mqtt]
 url = "mqtt://127.0.0.1:{port}"
+[http]
+socket = "api.sock"
 [bluetooth]
 radio = "virtual"
 virtual_air = "air.sock"

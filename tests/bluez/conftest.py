@@ -7,7 +7,16 @@ from pathlib import Path
 
 import pytest
 
-LAB = "run it in the lab: tests/bluez/lab/run .venv/bin/python -m pytest tests/bluez"
+from tests.bluez.lab.air import Ether
+from tests.support.echo_twin import ADDRESS, EchoTwin
+from tests.support.on_air import on_air
+from tests.support.radio import running
+from tests.support.virtual_adapter import virtual_adapter
+
+LAB = (
+    "run it in the lab: tests/bluez/lab/suite; "
+    "or, on a kernel that has it, as root: modprobe hci_vhci && .venv/bin/python -m pytest tests/bluez"
+)
 HERE = Path(__file__).parent
 
 
@@ -27,3 +36,36 @@ def _missing() -> str | None:
     if not Path("/run/dbus/system_bus_socket").exists():
         return "there is no D-Bus system bus"
     return None
+
+
+@pytest.fixture(scope="module")
+def anyio_backend():
+    return "asyncio"
+
+
+@pytest.fixture(scope="module")
+async def adapter():
+    """An adapter on an air of its own."""
+    async with virtual_adapter(Ether()) as adapter:
+        yield adapter
+
+
+@pytest.fixture(scope="module")
+async def ether(adapter):
+    return adapter.ether
+
+
+@pytest.fixture
+async def twin(ether):
+    """A lock on the air that echoes."""
+    twin = EchoTwin()
+    async with on_air(ether, twin) as peripheral:
+        twin.peripheral = peripheral
+        yield twin
+    ether.heal(twin.address)
+
+
+@pytest.fixture
+async def radio(adapter):
+    async with running(adapters=[adapter.address], ours={ADDRESS}) as radio:
+        yield radio

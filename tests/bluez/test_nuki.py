@@ -3,33 +3,24 @@
 from __future__ import annotations
 
 import anyio
-import pytest
 
 from bridge.ble.bluez import BluezRadio
 from bridge.clock import SystemClock
 from drivers.base import Action, Confirmed, LockState
 from drivers.nuki import NukiDriver
 from drivers.virtual.peripheral import VirtualSettings
-from tests.bluez.lab.controller import Ether
 from tests.support.on_air import on_air
-from tests.support.virtual_adapter import virtual_adapter
 
 ADDRESS = "54:D2:72:00:00:03"
 TAG = b"an attempt"
 
 
-@pytest.fixture
-def anyio_backend():
-    return "asyncio"
-
-
-async def test_a_nuki_lock_is_found_and_unlocked_and_its_log_names_the_attempt():
+async def test_a_nuki_lock_is_found_and_unlocked_and_its_log_names_the_attempt(adapter):
     driver = NukiDriver()
     twin, credential = driver.twin(ADDRESS, "Front door", VirtualSettings(motor_time=0.2))
-    ether = Ether()
-    radio = BluezRadio(SystemClock(), ours={ADDRESS})
+    radio = BluezRadio(SystemClock(), adapters=[adapter.address], ours={ADDRESS})
     with anyio.fail_after(30):
-        async with virtual_adapter(ether), on_air(ether, twin), anyio.create_task_group() as tasks:
+        async with on_air(adapter.ether, twin), anyio.create_task_group() as tasks:
             await tasks.start(radio.run)
             async with radio.advertisements() as advertisements:
                 async for heard in advertisements:

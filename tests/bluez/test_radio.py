@@ -2,99 +2,24 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
-
 import anyio
 import pytest
-from dbus_fast import BusType, Message
-from dbus_fast.aio import MessageBus
+from dbus_fast import Message
 
 from bridge.ble.bluez import BluezRadio
 from bridge.ble.radio import RadioDown, Unreachable
-from bridge.clock import SystemClock
 from drivers.base import LinkLost
-from tests.bluez.lab.controller import Ether
 from tests.support.echo_twin import ADDRESS, DROPPED, ECHO, NAME, REFUSED, EchoTwin
+from tests.support.eventually import eventually
 from tests.support.on_air import on_air
-from tests.support.virtual_adapter import ADDRESS as ADAPTER
-from tests.support.virtual_adapter import power, virtual_adapter
+from tests.support.radio import WITHIN, assert_it_works, connected, hear, running
+from tests.support.virtual_adapter import power, system_bus
 
 OTHER = "54:D2:72:00:00:02"
-WITHIN = 15.0
-
-
-@pytest.fixture(scope="module")
-def anyio_backend():
-    return "asyncio"
-
-
-@pytest.fixture(scope="module")
-async def ether():
-    ether = Ether()
-    async with virtual_adapter(ether) as name:
-        ether.adapter = f"/org/bluez/{name}"
-        yield ether
-
-
-@pytest.fixture
-async def twin(ether):
-    twin = EchoTwin()
-    async with on_air(ether, twin):
-        yield twin
-
-
-@asynccontextmanager
-async def running(**options):
-    radio = BluezRadio(SystemClock(), **options)
-    async with anyio.create_task_group() as tasks:
-        await tasks.start(radio.run)
-        yield radio
-        tasks.cancel_scope.cancel()
-
-
-@pytest.fixture
-async def radio(ether):
-    async with running(adapters=[ADAPTER], ours={ADDRESS}) as radio:
-        yield radio
-
-
-@asynccontextmanager
-async def connected(radio: BluezRadio, address: str = ADDRESS):
-    link = await radio.connect(address, within=WITHIN)
-    try:
-        yield link
-    finally:
-        await link.aclose()
-
-
-@asynccontextmanager
-async def system_bus():
-    bus = await MessageBus(bus_type=BusType.SYSTEM).connect()
-    try:
-        yield bus
-    finally:
-        bus.disconnect()
-
-
-async def until(condition, within: float = 10.0) -> None:
-    with anyio.fail_after(within):
-        while not condition():  # noqa: ASYNC110 - what is waited for has no event of its own
-            await anyio.sleep(0.01)
-
-
-async def assert_it_works(radio: BluezRadio) -> None:
-    async with connected(radio) as link, link.subscribe(ECHO) as stream:
-        await link.write(ECHO, b"works")
-        with anyio.fail_after(5):
-            assert await stream.receive() == b"works"
 
 
 async def test_a_lock_is_heard_as_it_advertises(radio, twin):
-    with anyio.fail_after(10):
-        async with radio.advertisements() as advertisements:
-            async for heard in advertisements:
-                if heard.address == ADDRESS:
-                    break
+    heard = await hear(radio)
     assert heard.manufacturer_data == twin.advertisement().manufacturer_data
     assert heard.service_data == twin.advertisement().service_data
     assert heard.rssi is not None
@@ -110,7 +35,7 @@ async def test_a_write_is_answered_by_an_indication(radio, twin):
             with anyio.fail_after(5):
                 assert await stream.receive() == bytes([number]) * 20
         assert await link.read(NAME) == b"Echo"
-    await until(lambda: twin.central is None)
+    await eventually(lambda: twin.central is None)
 
 
 async def test_a_refused_write_is_told_with_its_att_error_and_the_link_stands(radio, twin):
@@ -158,9 +83,7 @@ async def test_a_lock_that_has_gone_is_unreachable_and_can_be_reached_when_it_is
 
 @pytest.mark.parametrize("after", [0.0, 0.005, 0.02, 0.03, 0.06, 0.08, 0.1, 0.15, 0.2, 0.3])
 async def test_a_connect_cancelled_at_any_moment_leaves_bluez_able_to_connect_at_once(radio, twin, after):
-    async with radio.advertisements() as heard:
-        while (await heard.receive()).address != ADDRESS:
-            pass
+    await hear(radio)
     with anyio.move_on_after(after):
         await (await radio.connect(ADDRESS, within=WITHIN)).aclose()
     await assert_it_works(radio)
@@ -186,7 +109,7 @@ async def test_what_a_killed_run_left_connected_is_disconnected_before_the_start
         await killed.call(connect_message(await device_path(radio)))
         assert twin.central is not None
     async with running(ours={ADDRESS}) as radio:
-        await until(lambda: twin.central is None, within=1)
+        await eventually(lambda: twin.central is None, patience=1)
         await assert_it_works(radio)
 
 
@@ -202,13 +125,13 @@ async def test_a_connection_that_a_killed_run_was_making_is_called_off_at_the_st
         await assert_it_works(radio)
 
 
-async def test_an_adapter_powered_off_by_someone_is_told_and_taken_up_again(radio, twin, ether):
+async def test_an_adapter_powered_off_by_someone_is_told_and_taken_up_again(radio, twin, adapter):
     async with connected(radio) as link, system_bus() as bus:
-        assert await power(bus, ether.adapter, on=False)
-        await until(lambda: not radio.usable)
+        assert await power(bus, adapter.path, on=False)
+        await eventually(lambda: not radio.usable)
         assert not link.is_open
         with pytest.raises(RadioDown):
             await radio.connect(ADDRESS, within=1)
-        assert await power(bus, ether.adapter, on=True)
-        await until(lambda: radio.usable)
+        assert await power(bus, adapter.path, on=True)
+        await eventually(lambda: radio.usable)
     await assert_it_works(radio)

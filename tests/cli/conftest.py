@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import logging
+import socket
+import subprocess
+import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pytest
 import structlog
 
 from bridge.cli import main
+from tests.support.daemon import BINARY, environment
+
+STARTING = 30.0
+"""Seconds that the bridge has for starting."""
 
 SMALLEST = """\
 [bridge]
@@ -30,6 +38,14 @@ class Ended:
     code: int
     out: str
     err: str
+
+
+@pytest.fixture(autouse=True)
+def _of_its_own(tmp_path, monkeypatch):
+    """Whatever bridge and whatever terminal there are besides are left alone."""
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path))
+    monkeypatch.delenv("LOCK_BRIDGE_CONFIG", raising=False)
+    monkeypatch.setattr("sys.stdin.isatty", lambda: False, raising=False)
 
 
 @pytest.fixture
@@ -55,3 +71,40 @@ def lock_bridge(capfd):
     yield run
     logging.disable(logging.NOTSET)
     structlog.reset_defaults()
+
+
+@contextmanager
+def daemon(file):
+    """Run the bridge as a process of its own; its broker is not there, which keeps nothing else from working."""
+    place = file.parent / "api.sock"
+    with (
+        (file.parent / "daemon.log").open("w") as log,
+        subprocess.Popen(
+            [BINARY, "--config", file, "run"],
+            stderr=log,
+            cwd="/",
+            env=environment({"RUNTIME_DIRECTORY": str(file.parent)}),
+        ) as process,
+    ):
+        try:
+            deadline = time.monotonic() + STARTING
+            while not listens(place):
+                assert process.poll() is None, (file.parent / "daemon.log").read_text()
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
+            yield process
+        finally:
+            process.kill()
+
+
+def listens(place):
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(str(place)) == 0
+
+
+@pytest.fixture
+def bridge(config):
+    """A bridge with the virtual lock `front_door`, which takes 0.2 s to move."""
+    config.write_text(config.read_text() + "[locks.virtual]\nmotor_time = 0.2\n")
+    with daemon(config) as process:
+        yield process

@@ -61,9 +61,9 @@ def test_a_fault_of_the_program_is_not_hidden(monkeypatch, config):
 
 
 def test_colours_can_be_turned_off(monkeypatch):
-    assert boundary._colour("red") == "red"
+    assert boundary.colour("red") == "red"
     monkeypatch.setenv("NO_COLOR", "1")
-    assert boundary._colour("red") is None
+    assert boundary.colour("red") is None
 
 
 def test_a_reader_that_goes_away_ends_it_without_a_traceback():

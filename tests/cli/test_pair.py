@@ -1,8 +1,10 @@
+import json
 import stat
 
 import pytest
 
-from bridge.cli import blocks, pairing
+from bridge import pairing
+from bridge.cli import blocks, tools
 from bridge.cli.boundary import Stop
 from bridge.config import load
 from bridge.credentials import Credentials
@@ -13,22 +15,17 @@ ADDRESS = "54:D2:72:00:00:01"
 BLOCK = '[[locks]]\nid = "back"\nname = "Back \\"door\\""\ndriver = "nuki"\naddress = "54:D2:72:00:00:02"\n'
 
 
-@pytest.fixture(autouse=True)
-def _without_a_terminal(monkeypatch):
-    monkeypatch.setattr("sys.stdin.isatty", lambda: False, raising=False)
-
-
 @pytest.fixture
 def impatient(monkeypatch):
-    monkeypatch.setattr(pairing, "PATIENCE", 0.2)
+    monkeypatch.setattr(pairing, "PATIENCE", 1.5)
 
 
 @pytest.fixture
 def on_the_air(config, monkeypatch):
     """The virtual lock is on the air and the configuration does not have it."""
     known = load(config)
-    radio_for = pairing.radio_for
-    monkeypatch.setattr(pairing, "radio_for", lambda _config, *, pairing: radio_for(known, pairing=pairing))
+    radio_for = tools.radio_for
+    monkeypatch.setattr(tools, "radio_for", lambda _config, *, pairing: radio_for(known, pairing=pairing))
     config.write_text(config.read_text().partition("[[locks]]")[0])
     return config
 
@@ -41,7 +38,7 @@ def test_a_lock_that_is_ready_is_paired_and_its_block_is_shown(lock_bridge, on_t
     ended = lock_bridge("pair", "nuki", "--id", "front", "--name", "Front door")
     assert ended.code == 0
     assert ended.out == f'[[locks]]\nid = "front"\nname = "Front door"\ndriver = "nuki"\naddress = "{ADDRESS}"\n'
-    assert "The lock answers: it is locked, battery 100 %." in ended.err
+    assert "Paired. The lock answers over its new key: it is locked, battery 100 %." in ended.err
     key = stored(on_the_air, "front").key.get_secret_value()
     assert key not in ended.out + ended.err
 
@@ -137,11 +134,11 @@ def test_where_no_lock_is_heard_it_says_what_to_do(lock_bridge, config):
 
 @pytest.mark.usefixtures("impatient")
 def test_where_no_lock_is_ready_it_says_what_to_do(lock_bridge, config, monkeypatch):
-    radio_for = pairing.radio_for
-    monkeypatch.setattr(pairing, "radio_for", lambda config, **_pairing: radio_for(config))
+    radio_for = tools.radio_for
+    monkeypatch.setattr(tools, "radio_for", lambda config, **_pairing: radio_for(config))
     ended = lock_bridge("pair", "nuki")
     assert ended.code == 1
-    assert f"{ADDRESS} is in range; now put it into pairing mode." in ended.err
+    assert f"{ADDRESS} is in range (-60 dBm), but not ready to pair. Hold the lock's button" in ended.err
     assert "the lock did not become ready to pair" in ended.err
 
 
@@ -156,16 +153,32 @@ def test_a_lock_that_refuses_leaves_no_key(lock_bridge, config, monkeypatch):
     assert not list((config.parent / "state").iterdir())
 
 
-def test_a_key_that_could_not_be_tried_is_kept_and_the_block_is_shown(lock_bridge, on_the_air, monkeypatch):
+def test_a_key_that_could_not_be_tried_is_not_kept_and_it_says_what_is_left_to_do(lock_bridge, config, monkeypatch):
+    before = lock_bridge("pair", "nuki") and stored(config, "front_door")
+
     async def lose(_driver, _link, _credential, _options):
         raise LinkLost
 
     monkeypatch.setattr(NukiDriver, "open", lose)
-    ended = lock_bridge("pair", "nuki", "--id", "front")
-    assert ended.code == 1
-    assert stored(on_the_air, "front")
-    assert ended.out.startswith("[[locks]]")
-    assert "paired, but its state could not be read: The connection to the lock was lost." in ended.err
+    ended = lock_bridge("pair", "nuki")
+    assert (ended.code, ended.out) == (1, "")
+    assert stored(config, "front_door") == before
+    assert ended.err.endswith(
+        "error: The connection to the lock was lost. No key was kept here. The lock still knows it, since the "
+        'connection to the lock was lost; remove "lock-bridge g1" from its users in the vendor\'s app.\n'
+    )
+
+
+def test_what_was_paired_is_told_to_programs(lock_bridge, on_the_air):
+    told = json.loads(lock_bridge("pair", "nuki", "--id", "front", "--json").out)
+    assert (told["lock_id"], told["address"], told["configured"], told["state"]["lock_state"]) == (
+        "front",
+        ADDRESS,
+        False,
+        "locked",
+    )
+    assert told["block"].startswith("[[locks]]\n")
+    assert stored(on_the_air, "front").key.get_secret_value() not in json.dumps(told)
 
 
 @pytest.mark.parametrize("what", ["pair", "open"])

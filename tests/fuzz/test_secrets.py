@@ -102,7 +102,7 @@ def configuration(folder: Path, port: int, *, air: Path | None) -> Config:
     (folder / "config.toml").write_text(
         f'[bridge]\nid = "g1"\nstate_dir = "state"\n'
         f'[mqtt]\nurl = "mqtt://127.0.0.1:{port}"\nusername = "bridge"\npassword_file = "password"\n'
-        f'[commands]\nrate_limit = 0\n[bluetooth]\nradio = "virtual"\n{elsewhere}\n{locks}'
+        f'[commands]\nrate_limit = 0\n[http]\nsocket = "api.sock"\n[bluetooth]\nradio = "virtual"\n{elsewhere}\n{locks}'
     )
     return load(folder / "config.toml", {})
 

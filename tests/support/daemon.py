@@ -45,6 +45,7 @@ def configuration(port: int, *locks: str, air: Path | None = None, lock: str = "
     lines = {
         "bridge": ['id = "g1"', 'state_dir = "state"'],
         "mqtt": [f'url = "mqtt://127.0.0.1:{port}"'],
+        "http": ['socket = "api.sock"'],
         "bluetooth": ['radio = "virtual"', *([f'virtual_air = "{air}"'] if air else [])],
     }
     for table, more in tables.items():
@@ -99,10 +100,15 @@ class Daemon:
         return self._process is not None and self._process.poll() is None
 
     @property
+    def pid(self) -> int:
+        """The process' id."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
     def resident(self) -> float:
         """The process' resident memory in MiB."""
-        assert self._process is not None
-        pages = int(Path(f"/proc/{self._process.pid}/statm").read_text().split()[1])
+        pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
     def launch(self, **more: str) -> None:

@@ -146,7 +146,7 @@ class House:
         twins = {lock_id: (twin, self.credentials[lock_id]) for lock_id, twin in self.twins.items()}
         with (
             patch.object(app.radios, "virtual_locks", lambda _config: twins),
-            patch.object(app.radios, "make", lambda *_: self.radio),
+            patch.object(app.radios, "make", lambda *_, **__: self.radio),
             patch.object(app, "Session", lambda _settings: FakeSession()),
         ):
             return await Bridge.make(self._config(), journal, self.clock, bell)

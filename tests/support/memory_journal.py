@@ -53,6 +53,12 @@ class MemoryJournal:
         self._run = run
         return self
 
+    def begin_posting(self) -> None:
+        raise NotImplementedError("No webhook in this house.")
+
+    async def end_posting(self) -> int:
+        return 0
+
     async def close(self) -> None:
         """Nothing is held."""
 

@@ -243,7 +243,7 @@ class ModelHouse:
         self._broker = Broker(self.published)
         with (
             patch.object(app, "configured", lambda *_: [self.lock.configured()]),
-            patch.object(app.radios, "make", lambda *_: self.lock),
+            patch.object(app.radios, "make", lambda *_, **__: self.lock),
             patch.object(app, "Session", lambda _settings: self._broker),
         ):
             return await Bridge.make(self._config, self.journal, self.clock, bell)

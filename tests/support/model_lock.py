@@ -162,6 +162,9 @@ class ModelLock:
     def advertisements(self):
         return Fanout[Advertisement]().listen()
 
+    async def wanted(self, address: str) -> None:
+        await anyio.sleep_forever()
+
     async def connect(self, address: str, *, within: float) -> Conversation:
         self.step()
         with anyio.move_on_after(within):
@@ -187,6 +190,9 @@ class Conversation:
     @property
     def has_log(self) -> bool:
         return self.lock.has_log
+
+    async def ended(self) -> None:
+        await anyio.sleep_forever()  # the loss of a link is found when it is used
 
     async def exchange(self) -> None:
         await anyio.lowlevel.checkpoint()

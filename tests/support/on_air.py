@@ -8,27 +8,29 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
-from bumble.att import ATT_Error, Attribute
-from bumble.controller import Controller
+from bumble.att import ATT_Error, ATT_Handle_Value_Confirmation, Attribute, Bearer
 from bumble.core import AdvertisingData
-from bumble.device import Connection, Device
+from bumble.device import AdvertisingType, Connection, Device
 from bumble.gatt import Characteristic, CharacteristicValue, Service
-from bumble.hci import Address, HCI_ErrorCode, OwnAddressType
+from bumble.gatt_server import Server
+from bumble.hci import Address, OwnAddressType
 from bumble.host import Host
-from bumble.ll import TerminateInd
+from bumble.ll import AdvNonConnInd
 from bumble.transport.common import AsyncPipeSink
 
 from drivers.virtual.peripheral import AttError, Property
+from tests.bluez.lab.controller import LockController
 
 if TYPE_CHECKING:
-    from bumble.link import LocalLink
-
     from drivers.base import Advertisement
     from drivers.virtual.peripheral import Twin
+    from tests.bluez.lab.air import Ether
 
 INTERVAL = 100.0
 """Milliseconds between two advertisements."""
 
+ATT_TIME = 30.0
+"""Seconds in which an indication must be confirmed (Bluetooth Core, vol 3 part F, 3.3.3)."""
 LOOK = 0.05
 """Seconds between two looks at what the lock advertises."""
 
@@ -37,9 +39,9 @@ LONGEST = 31
 
 
 @asynccontextmanager
-async def on_air(link: LocalLink, twin: Twin):
+async def on_air(ether: Ether, twin: Twin):
     """Run the twin and carry its GATT traffic until the end of the context."""
-    peripheral = Peripheral(link, twin)
+    peripheral = Peripheral(ether, twin)
     async with anyio.create_task_group() as tasks:
         await tasks.start(twin.run)
         await peripheral.start()
@@ -50,23 +52,49 @@ async def on_air(link: LocalLink, twin: Twin):
     await peripheral.stop()
 
 
+@asynccontextmanager
+async def beacons(ether: Ether, number: int):
+    """So many other devices around that advertise once a second, until the end of the context."""
+    async with anyio.create_task_group() as tasks:
+        for each in range(number):
+            tasks.start_soon(_beacon, ether, f"C0:FF:EE:00:{each >> 8:02X}:{each & 0xFF:02X}", each / number)
+        yield
+        tasks.cancel_scope.cancel()
+
+
+async def _beacon(ether: Ether, address: str, after: float) -> None:
+    public = Address(address, Address.PUBLIC_DEVICE_ADDRESS)
+    controller = LockController(address, link=ether, public_address=public)
+    data = b"\x02\x01\x06\x1a\xff\x4c\x00\x02\x15" + public.address_bytes * 3 + b"\x00\x01\x00\x02\xc5"
+    try:
+        await anyio.sleep(after)
+        while True:
+            ether.send_advertising_pdu(controller, AdvNonConnInd(public, data))
+            await anyio.sleep(1)
+    finally:
+        ether.remove_controller(controller)
+
+
 class Peripheral:
     """One virtual lock as a Bumble device with a controller of its own."""
 
-    def __init__(self, link: LocalLink, twin: Twin) -> None:
+    def __init__(self, ether: Ether, twin: Twin) -> None:
         self.twin = twin
-        self.link = link
+        self.ether = ether
+        self.held = False
+        """Whether another central, a phone, holds the lock: it still advertises, and takes no connection."""
         address = Address(twin.address, Address.PUBLIC_DEVICE_ADDRESS)
-        self.controller = Controller(twin.address, link=link, public_address=address)
+        self.controller = LockController(twin.address, link=ether, public_address=address)
         self.device = Device(address=address, host=Host(self.controller, AsyncPipeSink(self.controller)))
         self.central: AirCentral | None = None
-        self._on_air: Advertisement | None = None
+        self._on_air: tuple[Advertisement, AdvertisingType] | None = None
         self._said, self._saying = anyio.create_memory_object_stream(math.inf)
         self._characteristics: dict[str, Characteristic] = {}
         for service, characteristics in twin.gatt.items():
             made = [self._characteristic(uuid, properties) for uuid, properties in characteristics.items()]
             self.device.add_service(Service(service, made))
         self.device.on(Device.EVENT_CONNECTION, self._on_connection)
+        _forgive_late_confirmations(self.device.gatt_server)
 
     async def start(self) -> None:
         await self.device.power_on()
@@ -75,27 +103,36 @@ class Peripheral:
         if self.central is not None:
             self.central.drop()
         await self.device.stop_advertising()
-        self.link.remove_controller(self.controller)
+        self.controller.silence()
+        self.ether.remove_controller(self.controller)
         self._said.close()
         self._saying.close()
 
     async def advertise(self) -> None:
-        """Advertise what the twin advertises, while nobody is connected."""
+        """Advertise what the twin advertises, while nobody is connected; held by a phone, not as connectable."""
         while True:
-            wanted = None if self.central else self.twin.advertisement()
+            wanted = self._wanted()
             if wanted != self._on_air:
                 self._on_air = wanted
                 with anyio.CancelScope(shield=True):  # Bumble does not stand being cancelled within a command
                     await self._put_on_air(wanted)
             await anyio.sleep(LOOK)
 
-    async def _put_on_air(self, advertisement: Advertisement | None) -> None:
+    def _wanted(self) -> tuple[Advertisement, AdvertisingType] | None:
+        advertisement = None if self.controller.le_connections else self.twin.advertisement()
         if advertisement is None:
+            return None
+        held = AdvertisingType.UNDIRECTED
+        return advertisement, held if self.held else AdvertisingType.UNDIRECTED_CONNECTABLE_SCANNABLE
+
+    async def _put_on_air(self, wanted: tuple[Advertisement, AdvertisingType] | None) -> None:
+        if wanted is None:
             await self.device.stop_advertising()
         else:
             await self.device.start_advertising(
+                advertising_type=wanted[1],
                 own_address_type=OwnAddressType.PUBLIC,
-                advertising_data=packed(advertisement),
+                advertising_data=packed(wanted[0]),
                 advertising_interval_min=INTERVAL,
                 advertising_interval_max=INTERVAL,
             )
@@ -108,7 +145,7 @@ class Peripheral:
             characteristic = self._characteristics[uuid]
             indicate = Property.INDICATE in central.properties(uuid)
             send = self.device.indicate_subscriber if indicate else self.device.notify_subscriber
-            with anyio.move_on_after(5):
+            with anyio.move_on_after(ATT_TIME):
                 await send(central.connection, characteristic, data)
 
     def say(self, central: AirCentral, characteristic: str, data: bytes) -> None:
@@ -171,12 +208,11 @@ class AirCentral:
             self._peripheral.say(self, characteristic, data)
 
     def drop(self) -> None:
-        """End the connection as the end of the radio's reach does: both sides learn that it timed out."""
+        """End the connection as the end of the radio's reach does: each side learns of it by its time-out."""
         self._peripheral._on_disconnection(self)
         controller = self._peripheral.controller
         if (connection := controller.find_le_connection_by_handle(self.connection.handle)) is not None:
-            connection.send_ll_control_pdu(TerminateInd(HCI_ErrorCode.CONNECTION_TIMEOUT_ERROR))
-            controller.on_le_disconnected(connection, HCI_ErrorCode.CONNECTION_TIMEOUT_ERROR)
+            self._peripheral.ether.sever(connection)
 
 
 def packed(advertisement: Advertisement) -> bytes:
@@ -203,3 +239,15 @@ def packed(advertisement: Advertisement) -> bytes:
 
 def _uuid(uuid: str) -> bytes:
     return bytes.fromhex(uuid.replace("-", ""))[::-1]
+
+
+def _forgive_late_confirmations(server: Server) -> None:
+    """Have Bumble take the confirmation of an indication that was called off, over which it raises."""
+    confirm = server.on_att_handle_value_confirmation
+
+    def forgiving(bearer: Bearer, confirmation: ATT_Handle_Value_Confirmation) -> None:
+        pending = server.pending_confirmations[bearer]
+        if pending is None or not pending.done():
+            confirm(bearer, confirmation)
+
+    server.on_att_handle_value_confirmation = forgiving

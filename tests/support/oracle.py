@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 
 def by_attempt(events: Iterable[Heard]) -> dict[str, list[Heard]]:
-    """Return events by the attempt that they tell of, but for those that put right who it was."""
+    """Return events by the attempt that they tell of, but for those that put right who it was, or tell of others."""
     found: dict[str, list[Heard]] = {}
     for event in events:
-        if "corrects" in event.body:
+        if "corrects" in event.body or "action_attempt_id" not in event.body:
             continue
         found.setdefault(event.body["action_attempt_id"], []).append(event)
     return found

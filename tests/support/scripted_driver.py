@@ -24,6 +24,8 @@ class ScriptedDriver:
         read_says: what each read gives, in time; an exception is raised.
         find_says: what each look into the log gives, likewise.
         within: seconds that each connect was given.
+        crowded: set once another lock waits for the place of the link.
+        lost: set once the link is gone.
     """
 
     name = "scripted"
@@ -36,6 +38,7 @@ class ScriptedDriver:
         self.done: list[str] = []
         self.within: list[float] = []
         self.has_log = True
+        self.crowded, self.lost = anyio.Event(), anyio.Event()
         self.connect_says: Callable[[], DriverError | float | None] = lambda: None
         self.open_says: Callable[[], DriverError | None] = lambda: None
         self.read_says: Callable[[], Snapshot | DriverError | None] = lambda: None
@@ -48,6 +51,12 @@ class ScriptedDriver:
 
     def presence(self, address: str) -> Presence:
         return Presence(rssi=-50)
+
+    async def wanted(self, address: str) -> None:
+        await self.crowded.wait()
+
+    async def ended(self) -> None:
+        await self.lost.wait()
 
     async def connect(self, address: str, *, within: float) -> ScriptedDriver:
         self.within.append(within)

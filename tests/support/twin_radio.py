@@ -11,7 +11,7 @@ import anyio
 from bridge.ble.fanout import Fanout
 from bridge.ble.radio import Absence, Presence, RadioDown, Unreachable
 from drivers.base import Advertisement, LinkLost
-from drivers.virtual.link import TwinLink
+from drivers.virtual.link import MTU, TwinLink
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +29,17 @@ class RadioLink(TwinLink):
 
     context: AbstractContextManager[TwinLink]
 
+    def __init__(self, twin: Twin, *, mtu: int = MTU) -> None:
+        super().__init__(twin, mtu=mtu)
+        self._gone = anyio.Event()
+
+    def drop(self) -> None:
+        super().drop()
+        self._gone.set()
+
+    async def ended(self) -> None:
+        await self._gone.wait()
+
     async def aclose(self) -> None:
         self.context.__exit__(None, None, None)
 
@@ -43,6 +54,7 @@ class TwinRadio:
         delays: seconds that each of the next connects takes, then none.
         stuck: addresses that never answer a connect.
         connects: the address of each connect, as it was begun.
+        crowded: whether another lock waits for the place of whichever link lingers.
         links: every link that was made, the newest last.
         on_link: called with each new link, to arm its faults.
     """
@@ -55,6 +67,8 @@ class TwinRadio:
         self.absence = Absence.HELD_BY_ANOTHER
         self.delays: deque[float] = deque()
         self.stuck: set[str] = set()
+        self.crowded = anyio.Event()
+        self._heard_at: dict[str, float] = {}
         self.connects: list[str] = []
         self.links: list[RadioLink] = []
         self.on_link: Callable[[RadioLink], None] = lambda _link: None
@@ -76,10 +90,15 @@ class TwinRadio:
 
     def presence(self, address: str) -> Presence:
         heard = not self.silent and self.twins[address].advertisement() is not None
-        return Presence(anyio.current_time() if heard else None, rssi=-60, silent=self.silent)
+        if heard:
+            self._heard_at[address] = anyio.current_time()
+        return Presence(self._heard_at.get(address), rssi=-60, silent=self.silent)
 
     def advertisements(self):
         return self._heard.listen()
+
+    async def wanted(self, address: str) -> None:
+        await self.crowded.wait()
 
     async def connect(self, address: str, *, within: float) -> RadioLink:
         self.connects.append(address)
@@ -106,5 +125,6 @@ class TwinRadio:
         assert isinstance(link, RadioLink)
         link.context = context
         self.links.append(link)
+        self._heard_at[address] = anyio.current_time()
         self.on_link(link)
         return link

@@ -1,4 +1,4 @@
-"""A Bluetooth adapter of the kernel's that is a virtual controller on a virtual air."""
+"""Bluetooth adapters of the kernel's that are virtual controllers on a virtual air."""
 
 from __future__ import annotations
 
@@ -6,42 +6,90 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import anyio
-from bumble.transport.vhci import open_vhci_transport
 from dbus_fast import BusType, Message, MessageType, Variant, unpack_variants
 from dbus_fast.aio import MessageBus
 
 from tests.bluez.lab.controller import HostController
+from tests.bluez.lab.vhci import Vhci
 
 if TYPE_CHECKING:
-    from bumble.link import LocalLink
+    from tests.bluez.lab.air import Ether
 
 ADDRESS = "B8:27:EB:00:00:01"
 """What a Raspberry Pi's adapter looks like."""
 
 
+class Adapter:
+    """One adapter, which can be pulled out and plugged in again: the kernel then numbers it anew.
+
+    Args:
+        ether: what it hears.
+        address: by which BlueZ knows it, whatever its number.
+    """
+
+    def __init__(self, ether: Ether, address: str = ADDRESS) -> None:
+        self.ether = ether
+        self.address = address
+        self.controller: HostController | None = None
+        self._vhci = Vhci()
+
+    @property
+    def name(self) -> str:
+        """Its name while it is plugged in, such as hci0."""
+        return f"hci{self._vhci.index}"
+
+    @property
+    def path(self) -> str:
+        """The path of BlueZ's object for it while it is plugged in."""
+        return f"/org/bluez/{self.name}"
+
+    async def plug(self) -> None:
+        """Plug it in and have it powered on."""
+        self._vhci = Vhci()
+        self.controller = HostController(
+            self.address, host_sink=self._vhci, link=self.ether, public_address=self.address
+        )
+        self._vhci.receive = self.controller.on_packet
+        await self._vhci.open()
+        await self._powered_on()
+
+    async def unplug(self) -> None:
+        """Pull it out."""
+        if self.controller is not None:
+            controller, self.controller = self.controller, None
+            controller.silence()
+            self.ether.remove_controller(controller)
+            await self._vhci.close()
+
+    async def power(self, *, on: bool) -> None:
+        """Have BlueZ power it on or off, as someone at a terminal would."""
+        async with system_bus() as bus:
+            assert await power(bus, self.path, on=on)
+
+    async def _powered_on(self) -> None:
+        async with system_bus() as bus:
+            with anyio.fail_after(15):
+                while not (await _address(bus, self.path) == self.address and await power(bus, self.path, on=True)):  # noqa: ASYNC110 - what is waited for has no event of its own
+                    await anyio.sleep(0.05)
+
+
 @asynccontextmanager
-async def virtual_adapter(link: LocalLink, address: str = ADDRESS):
-    """Plug an adapter in, power it on, and give out its name (hci0)."""
-    transport = await open_vhci_transport(None)
-    controller = HostController(
-        address, host_source=transport.source, host_sink=transport.sink, link=link, public_address=address
-    )
+async def virtual_adapter(ether: Ether, address: str = ADDRESS):
+    """Plug an adapter in, powered on, for the length of the context."""
+    adapter = Adapter(ether, address)
     try:
-        yield await _powered_on(address)
+        await adapter.plug()
+        yield adapter
     finally:
-        link.remove_controller(controller)
-        await transport.close()
+        await adapter.unplug()
 
 
-async def _powered_on(address: str) -> str:
+@asynccontextmanager
+async def system_bus():
+    """Connect to the D-Bus system bus for the length of the context."""
     bus = await MessageBus(bus_type=BusType.SYSTEM).connect()
     try:
-        with anyio.fail_after(15):
-            while True:
-                path = await _path(bus, address)
-                if path and await power(bus, path, on=True):
-                    return path.rpartition("/")[2]
-                await anyio.sleep(0.1)
+        yield bus
     finally:
         bus.disconnect()
 
@@ -62,17 +110,16 @@ async def power(bus: MessageBus, path: str, *, on: bool) -> bool:
     return reply.message_type is MessageType.METHOD_RETURN
 
 
-async def _path(bus: MessageBus, address: str) -> str | None:
+async def _address(bus: MessageBus, path: str) -> str | None:
+    """Return the address of the adapter that BlueZ has at this path."""
     reply = await bus.call(
         Message(
             destination="org.bluez",
-            path="/",
-            interface="org.freedesktop.DBus.ObjectManager",
-            member="GetManagedObjects",
+            path=path,
+            interface="org.freedesktop.DBus.Properties",
+            member="Get",
+            signature="ss",
+            body=["org.bluez.Adapter1", "Address"],
         )
     )
-    if reply.message_type is not MessageType.METHOD_RETURN:
-        return None
-    objects = unpack_variants(reply.body[0])
-    adapters = {path: each["org.bluez.Adapter1"] for path, each in objects.items() if "org.bluez.Adapter1" in each}
-    return next((path for path, each in adapters.items() if each["Address"] == address), None)
+    return unpack_variants(reply.body[0]) if reply.message_type is MessageType.METHOD_RETURN else None

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from drivers.nuki.protocol.codes import Command
+from drivers.nuki.protocol.config_commands import AdvancedConfig, RequestAdvancedConfig, SetAdvancedConfig
 from drivers.nuki.protocol.crypto import CHALLENGE_BYTES
 from drivers.nuki.protocol.wire import (
     NAME_BYTES,
@@ -198,6 +199,26 @@ class VerifyPin:
 
 
 @dataclass(frozen=True, slots=True)
+class RemoveAuthorization:
+    """Take the use of the lock from somebody (Remove User Authorization 0x0008)."""
+
+    command: ClassVar[int] = Command.REMOVE_AUTHORIZATION
+    auth_id: int
+    nonce: bytes = field(repr=False)
+    pin: Pin
+
+    def encode(self) -> bytes:
+        """Return the payload."""
+        return struct.pack("<I", self.auth_id) + self.nonce + self.pin.encode()
+
+    @classmethod
+    def decode(cls, payload: bytes) -> Self:
+        """Parse the payload."""
+        auth_id, nonce = unpack("<I32s", payload)
+        return cls(auth_id, nonce, Pin.decode(payload[36:]))
+
+
+@dataclass(frozen=True, slots=True)
 class RequestAuthorizations:
     """Ask for who may use the lock (Request Authorization Entries 0x0009)."""
 
@@ -337,6 +358,7 @@ FROM_LOCK: dict[int, type[Message]] = {
         AuthorizationCount,
         LogEntry,
         LogCount,
+        AdvancedConfig,
     )
 }
 """What a lock sends to an authorized host."""
@@ -348,8 +370,11 @@ FROM_HOST: dict[int, type[Message]] = {
         LockAction,
         RequestConfig,
         VerifyPin,
+        RemoveAuthorization,
         RequestAuthorizations,
         RequestLog,
+        RequestAdvancedConfig,
+        SetAdvancedConfig,
     )
 }
 """What an authorized host sends to a lock."""

@@ -58,6 +58,10 @@ class Keyring:
             self.users = {auth_id: user for auth_id, user in kept if user.kind != AuthorizationType.BRIDGE}
         self.users[authorization.auth_id] = authorization
 
+    def remove(self, auth_id: int) -> None:
+        """Take an authorization away, if there is such a one."""
+        self.users.pop(auth_id, None)
+
     def key_of(self, auth_id: int) -> bytes | None:
         """Return the user's shared key."""
         user = self.users.get(auth_id)

@@ -9,6 +9,7 @@ from drivers.base import Action, DoorState, LockState
 from drivers.nuki.protocol.codes import Bolt, Command, Door, ErrorCode, KeypadSource, LogType, NukiState, Trigger, Turn
 from drivers.nuki.protocol.codes import Completion as NukiCompletion
 from drivers.nuki.protocol.commands import KeyturnerStates, LogEntry
+from drivers.nuki.protocol.config_commands import Advanced, AdvancedConfig
 from drivers.nuki.protocol.wire import NAME_BYTES, Fixed, pack_name, pack_time
 from drivers.virtual.operation import Completion, Operation, Origin
 
@@ -174,6 +175,12 @@ def config(lock: VirtualLock, nuki_id: int, name: str) -> Config:
         firmware=bytes((3, 8, 5)),
         hardware=bytes((11, 0)),
     )
+
+
+def advanced_config(lock: VirtualLock) -> AdvancedConfig:
+    """Return the lock's advanced configuration (Advanced Config 0x0037)."""
+    unchanged = Advanced().with_auto_lock(enabled=lock.auto_lock is not None, timeout=lock.auto_lock_delay)
+    return AdvancedConfig(720, unchanged)
 
 
 def log_entry(operation: Operation, fob_id: int) -> LogEntry:

@@ -23,6 +23,7 @@ from drivers.nuki.protocol.commands import (
     ErrorReport,
     LockAction,
     LogCount,
+    RemoveAuthorization,
     RequestAuthorizations,
     RequestConfig,
     RequestData,
@@ -31,12 +32,13 @@ from drivers.nuki.protocol.commands import (
     VerifyPin,
     decode,
 )
+from drivers.nuki.protocol.config_commands import RequestAdvancedConfig, SetAdvancedConfig
 from drivers.nuki.protocol.crypto import KEY_BYTES, NONCE_BYTES, KeyPair, shared_key
 from drivers.nuki.protocol.errors import ProtocolError
 from drivers.nuki.protocol.frames import plain, sealed, take_sealed
 from drivers.nuki.virtual.keys import Authorization, Keyring
 from drivers.nuki.virtual.pairing import PairingDesk
-from drivers.nuki.virtual.report import ACTIONS, ERRORS, battery_report, config, log_entry, states
+from drivers.nuki.virtual.report import ACTIONS, ERRORS, advanced_config, battery_report, config, log_entry, states
 from drivers.virtual.air import Air
 from drivers.virtual.faults import Trouble
 from drivers.virtual.lock import VirtualLock
@@ -227,15 +229,23 @@ class NukiTwin:
                 self._tell(user, message.wanted)
             case LockAction():
                 self._act(user, message)
-            case RequestConfig():
+            case RequestConfig() | RequestAdvancedConfig():
                 self._redeem(user, message.nonce)
-                self._say(config(self.lock, self.nuki_id, self.name))
+                asked = isinstance(message, RequestConfig)
+                self._say(config(self.lock, self.nuki_id, self.name) if asked else advanced_config(self.lock))
+            case SetAdvancedConfig():
+                self._admit(user, message.nonce, message.pin)
+                self._configure(message)
             case VerifyPin():
                 self._admit(user, message.nonce, message.pin)
                 self._say(Status(StatusCode.COMPLETE))
             case RequestLog():
                 self._admit(user, message.nonce, message.pin)
                 self._tell_log(message)
+            case RemoveAuthorization():
+                self._admit(user, message.nonce, message.pin)
+                self._say(Status(StatusCode.COMPLETE))
+                self.keyring.remove(message.auth_id)
             case RequestAuthorizations():
                 self._admit(user, message.nonce, message.pin)
                 self._tell_users(user, message)
@@ -253,6 +263,19 @@ class NukiTwin:
             self._say(battery_report(self.lock))
         else:
             raise Refused(ErrorCode.BAD_PARAMETER)
+
+    def _configure(self, message: SetAdvancedConfig) -> None:
+        """Take the auto lock of a new configuration, which is all of it that this lock follows."""
+        faults = self.lock.faults
+        if faults.strikes(Trouble.DROP_BEFORE_WRITE):
+            self.air.drop()
+            return
+        advanced = message.advanced
+        self.lock.configure_auto_lock(enabled=bool(advanced.auto_lock_enabled), delay=advanced.auto_lock_timeout)
+        if faults.strikes(Trouble.DROP_AFTER_WRITE):
+            self.air.drop()
+            return
+        self._say(Status(StatusCode.COMPLETE))
 
     def _act(self, user: Authorization, message: LockAction) -> None:
         faults = self.lock.faults

@@ -303,3 +303,27 @@ async def test_a_lock_out_of_reach_is_lost():
         twin.lock.offline()
         with pytest.raises(LinkLost):
             await session.read()
+
+
+async def test_the_lock_forgets_a_key_that_is_revoked_and_no_other():
+    async with session_with() as (session, twin, _):
+        others = {auth_id for auth_id, user in twin.keyring.users.items() if user.name != "Lock Bridge"}
+        await session.revoke()
+        assert set(twin.keyring.users) == others
+        with pytest.raises(DriverError) as refused:
+            await session.read()
+        assert refused.value.fault is Fault.NOT_AUTHORIZED
+
+
+@pytest.mark.parametrize(("pin", "told"), [(None, "was never given"), (SecretStr("1"), "PIN")])
+async def test_a_key_is_not_revoked_without_the_right_pin(pin, told):
+    twin, own = DRIVER.twin(ADDRESS, "Front door", VirtualSettings())
+    async with living(twin):
+        with TwinLink.connect(twin) as link:
+            session = await DRIVER.open(link, own.model_copy(update={"pin": pin}), NukiOptions())
+            users = set(twin.keyring.users)
+            with pytest.raises(DriverError, match=told) as refused:
+                await session.revoke()
+            assert refused.value.fault is Fault.NOT_AUTHORIZED
+            assert set(twin.keyring.users) == users
+            await session.aclose()

@@ -6,6 +6,7 @@ import anyio
 import pytest
 import trio.testing
 
+from bridge import availability
 from bridge.app import FAREWELL, STOP_GRACE
 from bridge.readback import BUDGET
 from drivers.virtual.faults import Trouble
@@ -144,6 +145,16 @@ class TestStopping:
             check(house, life, attempt)
         assert len(house.movements) == 1
 
+    async def test_a_lock_that_is_added_meanwhile_takes_no_grace_away(self, house):
+        async with house.life() as life:
+            receipt = await life.submit()
+            await until(lambda: house.movements)
+            async with anyio.create_task_group() as group:
+                group.start_soon(life.bridge.stop)
+                await until(life.bridge.workers[BACK].stopped.is_set)
+                life.bridge.workers["added"] = life.bridge.workers[BACK]
+            assert (await life.attempt(receipt)).state == "confirmed"
+
     async def test_a_fault_of_the_program_is_kept_waiting_for_the_same_grace_and_no_longer(self, house):
         house.lock.motor_time = 60
         began = 0.0
@@ -166,7 +177,8 @@ class TestStopping:
             assert not any(link.is_open for link in house.radio.links)
 
 
-async def test_what_is_old_is_forgotten_from_time_to_time(house):
+async def test_what_is_old_is_forgotten_from_time_to_time(house, monkeypatch):
+    monkeypatch.setattr(availability, "LOOK", 3600.0)  # it lasts for weeks
     async with house.life() as life:
         connection = life.connect()
         await life.perform()

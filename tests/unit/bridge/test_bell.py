@@ -99,3 +99,17 @@ async def test_looking_for_a_ring_does_not_take_it_from_the_waiter():
         await anyio.wait_all_tasks_blocked()
         assert not bell.take()
         bell.ring()
+
+
+async def test_another_waiter_has_a_bell_of_its_own_for_as_long_as_it_waits():
+    bell = Bell()
+    with bell.another() as other:
+        bell.ring()
+        assert not await silent(other)
+        assert not await silent(bell)
+        other.ring()
+        assert await silent(bell)
+    bell.ring()
+    other.take()
+    bell.ring()
+    assert not other.take()

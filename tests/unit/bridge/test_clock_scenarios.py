@@ -8,7 +8,7 @@ import anyio
 import pytest
 import trio.testing
 
-from bridge import crash
+from bridge import availability, crash
 from bridge.attempt import State
 from bridge.errors import Refused
 from bridge.journal.journal import ATTEMPT_MEMORY, CUSTOM_ID_MEMORY, EVENT_MEMORY
@@ -167,7 +167,8 @@ class TestAStep:
             await until(lambda: not life.rows("SELECT * FROM event WHERE sent = 0"))
             assert len(connection.on(f"{BASE}/events/")) == len(waiting)
 
-    async def test_in_the_end_all_is_forgotten(self, house):
+    async def test_in_the_end_all_is_forgotten(self, house, monkeypatch):
+        monkeypatch.setattr(availability, "LOOK", 3600.0)  # it lasts for weeks
         async with house.life() as life:
             await life.perform(custom_id="req_1")
             connection = life.connect()

@@ -6,7 +6,7 @@ import anyio
 import pytest
 import trio.testing
 
-from bridge.errors import Refused
+from bridge.errors import Refused, StorageUnavailable
 from tests.support.house import BACK, FRONT, House, check
 
 
@@ -176,3 +176,35 @@ async def test_a_sender_that_goes_away_while_its_command_is_recorded_loses_nothi
             house.disk_delay = 0
             assert attempts(life) - known == len(receipts)
         assert 0 < attempts(life) < 8
+
+
+async def test_a_hopeless_command_may_be_told_as_an_attempt_that_failed_and_never_moves(house):
+    async with house.life() as life:
+        house.radio.usable = False
+        receipt = await life.submit(told_as_attempt=True)
+        assert (receipt.attempt.state, receipt.attempt.code) == ("failed", "BRIDGE_OFFLINE")
+        assert await life.ended(receipt) == receipt.attempt
+        told = [
+            event_type
+            for (event_type,) in life.rows("SELECT event_type FROM event WHERE attempt_id IS NOT NULL ORDER BY seq")
+        ]
+        assert told == ["lock.action_completed", "action_attempt.unlock_door.failed"]
+        house.radio.usable = True
+        await anyio.sleep(60)
+    assert not house.movements
+
+
+async def test_where_its_failure_cannot_be_recorded_a_hopeless_attempt_is_tried(house, monkeypatch):
+    async with house.life() as life:
+        house.radio.usable = False
+
+        async def fails(*_arguments):
+            raise StorageUnavailable("full")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(life.bridge.journal, "end", fails)
+            receipt = await life.submit(told_as_attempt=True)
+        assert receipt.attempt.state == "accepted"
+        house.radio.usable = True
+        assert (await life.ended(receipt)).state == "confirmed"
+    assert len(house.movements) == 1

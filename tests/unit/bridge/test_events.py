@@ -7,6 +7,7 @@ import pytest
 from bridge import events
 from bridge.attempt import State
 from bridge.errors import Code
+from bridge.model import Task
 from drivers.base import Action, Method
 from tests.support.clock import NOON
 from tests.support.samples import ATTEMPT_ID, IDENTITY, make_attempt
@@ -86,3 +87,31 @@ def test_an_event_of_the_bridge_names_the_bridge_and_no_lock():
         "epoch": "e1",
     }
     assert isinstance(event.event_id, uuid.UUID)
+
+
+@pytest.mark.parametrize("task", [Task.SIMULATE_KEYPAD_CODE_ENTRY, Task.SIMULATE_MANUAL_LOCK_VIA_KEYPAD])
+@pytest.mark.parametrize(
+    ("state", "suffix", "status"),
+    [(State.CONFIRMED, "succeeded", "success"), (State.FAILED, "failed", "error"), (State.UNKNOWN, "failed", "error")],
+)
+def test_the_end_of_a_simulation_is_told_by_seams_event_alone(task, state, suffix, status):
+    attempt = make_attempt(state, action=task)
+    (event,) = events.of_attempt(attempt, IDENTITY)
+    assert event.event_type == f"action_attempt.{task.value}.{suffix}"
+    assert event.body == {
+        "event_id": str(event.event_id),
+        "event_type": event.event_type,
+        "workspace_id": str(IDENTITY.workspace_id),
+        "created_at": "2026-01-31T12:00:00.000Z",
+        "occurred_at": "2026-01-31T12:00:00.000Z",
+        "device_id": str(IDENTITY.device_id("front_door")),
+        "connected_account_id": str(IDENTITY.connected_account_id),
+        "action_attempt_id": str(attempt.attempt_id),
+        "action_type": task.value.upper(),
+        "status": status,
+    }
+
+
+@pytest.mark.parametrize("task", [Task.CONFIGURE_AUTO_LOCK, Task.RESET_SANDBOX_WORKSPACE])
+def test_of_the_other_tasks_no_event_tells(task):
+    assert events.of_attempt(make_attempt(State.CONFIRMED, action=task), IDENTITY) == []

@@ -64,7 +64,7 @@ def sessions(driver):
 
 @pytest.fixture
 async def book(driver, sessions):
-    return Logbook(driver.lock(), sessions)
+    return Logbook(sessions)
 
 
 def at(number, life=0):
@@ -162,7 +162,8 @@ async def test_one_that_could_not_be_read_ends_the_link_and_is_tried_again(book,
 async def test_one_that_is_not_to_be_read_is_not_open(driver, sessions, fields):
     if not fields:
         driver.capabilities = Capabilities(actions=frozenset(Action))
-    assert not Logbook(driver.lock(**fields), sessions).open
+    sessions.lock = driver.lock(**fields)
+    assert not Logbook(sessions).open
 
 
 async def test_a_page_takes_no_longer_than_it_may(book, sessions):

@@ -70,6 +70,13 @@ def test_debug_lines_are_shown_on_demand_but_never_the_radios_traffic(written):
     assert "bytes" not in stream.getvalue()
 
 
+def test_what_is_posted_where_is_never_written(written):
+    stream = written(verbose=True)
+    logging.getLogger("httpx").info("HTTP Request: POST https://hooks.example/?token=hunter2")
+    logging.getLogger("httpcore.http11").debug("webhook-signature: hunter2")
+    assert stream.getvalue() == ""
+
+
 @pytest.mark.parametrize(
     "told",
     [

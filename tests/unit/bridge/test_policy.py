@@ -10,7 +10,20 @@ from hypothesis import strategies as st
 
 from bridge.attempt import State
 from bridge.errors import Code, Refused
-from bridge.policy import RATE_WINDOW, Accept, Facts, Message, Permission, Replay, Rules, admit, read
+from bridge.model import Task
+from bridge.policy import (
+    RATE_WINDOW,
+    Accept,
+    Facts,
+    Hopeless,
+    Message,
+    Permission,
+    Replay,
+    Rules,
+    admit,
+    check_task,
+    read,
+)
 from drivers.base import Action, Method
 from tests.support.clock import NOON
 from tests.support.samples import make_attempt, make_command
@@ -217,6 +230,12 @@ class TestAdmit:
         assert refusal.code is Code.DEVICE_BUSY
         assert refusal.retry_after is not None
 
+    def test_a_hopeless_command_is_told_as_an_attempt_where_that_is_wanted(self):
+        command = make_command(told_as_attempt=True)
+        assert admit(command, rules(), facts(hindrance=OFFLINE)) == Hopeless(command.arrived + 30.0, OFFLINE)
+        assert admit(command, rules(), facts()) == Accept(command.arrived + 30.0)
+        assert refusal_of(admit, command, rules(), facts(waiting=4, hindrance=OFFLINE)).code is Code.DEVICE_BUSY
+
     def test_a_hopeless_command_is_refused_with_the_hindrance(self):
         assert refusal_of(admit, make_command(), rules(), facts(hindrance=OFFLINE)) is OFFLINE
 
@@ -295,3 +314,22 @@ def test_an_action_is_read_only_where_it_is_both_allowed_and_supported(action, l
         assert read(asked, LOCKS).action is action
     else:
         assert refusal_of(read, asked, LOCKS).code in {Code.ACTION_NOT_ALLOWED, Code.ACTION_NOT_SUPPORTED}
+
+
+class TestTasks:
+    """`CONFIGURE_AUTO_LOCK` is for locks that can do it and may be locked."""
+
+    command = make_command(Task.CONFIGURE_AUTO_LOCK)
+
+    def test_a_lock_that_can_and_may_takes_it(self):
+        permission = Permission(frozenset({Action.LOCK}), frozenset(Action), auto_lock=True)
+        assert check_task(self.command, permission, "nuki") is self.command
+
+    def test_a_driver_that_cannot_is_named(self):
+        refusal = refusal_of(check_task, self.command, LOCKS["front_door"], "nuki")
+        assert refusal.code is Code.ACTION_NOT_SUPPORTED
+        assert refusal.message == "CONFIGURE_AUTO_LOCK is not supported: the driver 'nuki' cannot do it."
+
+    def test_a_lock_that_may_not_be_locked_may_not_lock_itself(self):
+        permission = Permission(frozenset({Action.UNLOCK}), frozenset(Action), auto_lock=True)
+        assert refusal_of(check_task, self.command, permission, "nuki").code is Code.ACTION_NOT_ALLOWED

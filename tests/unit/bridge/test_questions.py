@@ -11,7 +11,7 @@ import trio.testing
 from jsonschema import Draft202012Validator
 
 from bridge.ble.radio import Absence
-from bridge.mqtt.topics import METHODS
+from bridge.mqtt.topics import QUESTIONS
 from bridge.wire import text
 from tests.support.clock import NOON
 from tests.support.house import BACK, FRONT, House
@@ -337,7 +337,7 @@ class TestEvents:
         assert (status, error["type"]) == (404, "device_not_found")
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", QUESTIONS)
 async def test_a_misspelt_field_is_refused(objection, method):
     status, error = await objection(method, devise_id=FRONT)
     assert (status, error["type"]) == (400, "invalid_input")
@@ -377,3 +377,81 @@ async def test_a_question_changes_nothing(life, ask):
     await ask("events/list", since=LONG_AGO)
     await ask("locks/list")
     assert list(life.bridge.journal._store._connection.iterdump()) == before
+
+
+class TestADevice:
+    async def test_is_a_lock_by_another_name_and_has_pages(self, life, ask):
+        (locks,) = await pages(ask, "locks/list", "devices")
+        assert [device for page in await pages(ask, "devices/list", "devices", limit=1) for device in page] == locks
+        assert (await ask("devices/get", device_id=BACK))["device"] == locks[1]
+        assert (await ask("devices/list"))["pagination"]["has_next_page"] is False
+
+
+class TestAnEvent:
+    async def test_is_got_by_its_identity_whatever_it_is(self, life, ask):
+        await life.perform("unlock", FRONT)
+        (events,) = await pages(ask, "events/list", "events", since=LONG_AGO, event_type="lock.action_completed")
+        known = events[0]["event_id"]
+        assert (await ask("events/get", event_id=known.upper()))["event"] == events[0]
+
+    async def test_is_else_the_latest_of_its_kind_in_seams_shape(self, life, ask):
+        await life.perform("unlock", FRONT)
+        await life.perform("lock", BACK)
+        assert (await ask("events/get", device_id=FRONT))["event"]["event_type"] == "lock.unlocked"
+        latest = (await ask("events/get", event_type="action_attempt.lock_door.succeeded"))["event"]
+        assert latest["device_id"] == uuid_of(life, BACK)
+
+    async def test_that_there_is_not_is_named(self, objection):
+        status, error = await objection("events/get", event_id=NOBODY)
+        assert (status, error["type"], error["data"]) == (404, "event_not_found", {"event_id": NOBODY})
+
+
+async def test_the_workspace_is_the_bridge(life, ask):
+    workspace = (await ask("workspaces/get"))["workspace"]
+    assert workspace["workspace_id"] == str(life.bridge.identity.workspace_id)
+    assert (workspace["name"], workspace["is_sandbox"]) == ("g1", True)
+
+
+class TestWhoKnowsOneLock:
+    @pytest.fixture
+    async def told(self, life):
+        """Asks as who knows of the front door alone, after both doors were unlocked."""
+        self.hidden = await life.perform("unlock", BACK)
+        self.shown = await life.perform("unlock", FRONT)
+
+        async def told(method, **body):
+            return (await life.bridge.questions.answer(method, body, known=frozenset([FRONT]))).body
+
+        return told
+
+    async def test_is_told_of_no_other(self, life, told):
+        front = uuid_of(life)
+        assert [device["device_id"] for device in (await told("devices/list"))["devices"]] == [front]
+        assert [device["device_id"] for device in (await told("locks/list"))["locks"]] == [front]
+        attempts = (await told("action_attempts/list"))["action_attempts"]
+        assert [attempt["action_attempt_id"] for attempt in attempts] == [str(self.shown.attempt_id)]
+        both = [str(self.hidden.attempt_id), str(self.shown.attempt_id)]
+        attempts = (await told("action_attempts/list", action_attempt_ids=both))["action_attempts"]
+        assert [attempt["action_attempt_id"] for attempt in attempts] == both[1:]
+        events = (await told("events/list", since=LONG_AGO))["events"]
+        assert {event["device_id"] for event in events} == {front}
+        assert (await told("events/get", event_type="lock.unlocked"))["event"]["device_id"] == front
+
+    @pytest.mark.parametrize(
+        ("method", "body"),
+        [
+            ("locks/get", {"device_id": BACK}),
+            ("devices/get", {"name": BACK}),
+            ("action_attempts/list", {"device_id": BACK}),
+            ("events/list", {"since": LONG_AGO, "device_ids": [FRONT, BACK]}),
+            ("events/get", {"device_id": BACK}),
+        ],
+    )
+    async def test_is_told_that_there_is_no_other(self, told, method, body):
+        assert (await told(method, **body))["error"]["type"] == "device_not_found"
+
+    async def test_is_told_that_others_attempts_and_events_are_not_there(self, life, told):
+        missing = await told("action_attempts/get", action_attempt_id=self.hidden.action_id)
+        assert missing["error"]["type"] == "action_attempt_not_found"
+        (event_id,) = life.rows(f"SELECT event_id FROM event WHERE lock_id = '{BACK}' LIMIT 1")[0]
+        assert (await told("events/get", event_id=event_id))["error"]["type"] == "event_not_found"

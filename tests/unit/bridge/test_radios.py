@@ -3,9 +3,11 @@ import pytest
 from bridge import radios
 from bridge.ble.airsocket import SocketAir
 from bridge.ble.bluez import BluezRadio
+from bridge.ble.caretaker import Caretaker
 from bridge.ble.virtual import VirtualRadio
 from bridge.clock import SystemClock
 from bridge.config import Config
+from bridge.interlock import Interlock
 
 
 def configured(**bluetooth):
@@ -35,7 +37,29 @@ def test_locks_in_another_process_are_reached_by_its_socket():
 
 
 def test_a_real_radio_knows_its_locks_and_adapters():
-    radio = radios.make(configured(radio="bluez", adapters=["00:11:22:33:44:55"]), SystemClock(), {})
+    addresses = ["00:11:22:33:44:55", "00:11:22:33:44:66"]
+    config = configured(radio="bluez", adapters=addresses, scan="auto", max_connections=5)
+    radio = radios.make(config, SystemClock(), {})
     assert isinstance(radio, BluezRadio)
-    assert tuple(radio._adapters) == ("00:11:22:33:44:55",)
-    assert list(radio._ours) == ["54:D2:72:00:00:01"]
+    assert [patient.address for patient in radio.patients] == addresses
+    for patient in radio.patients:
+        assert patient._mode == "auto"
+        assert list(patient._around.ours) == ["54:D2:72:00:00:01"]
+        assert patient._claim is None
+        assert radio._means.slots.free(patient) == 5
+
+
+def test_a_bridge_claims_its_adapters_and_other_programs_do_not():
+    radio = radios.make(configured(radio="bluez"), SystemClock(), {}, exclusive=True)
+    assert isinstance(radio, BluezRadio)
+    assert radio.patients[0]._claim is not None
+
+
+@pytest.mark.parametrize("kind", ["bluez", "virtual"])
+def test_a_real_radio_is_looked_after_and_a_virtual_one_needs_nobody(kind):
+    config, clock = configured(radio=kind), SystemClock()
+    twins = {twin.address: twin for twin, _ in radios.virtual_locks(config).values()}
+    radio = radios.make(config, clock, twins)
+    caretaker = radios.caretaker(config, radio, clock, Interlock(), object())
+    assert isinstance(caretaker, Caretaker) == (kind == "bluez")
+    assert (caretaker is None) == (kind == "virtual")

@@ -7,7 +7,7 @@ import pytest
 import trio.testing
 
 from bridge.bell import Bell
-from bridge.ble.radio import Absence, RadioDown, Unreachable
+from bridge.ble.radio import Absence, Presence, RadioDown, Unreachable
 from bridge.sessions import MOVING_POLL, OutOfTime, Sessions
 from bridge.states import States
 from drivers.base import DoorState, DriverError, Fault, LinkLost, LockState, Snapshot
@@ -168,3 +168,30 @@ async def test_dropping_is_not_cut_short(sessions, driver):
         scope.cancel()
         await sessions.drop()
     assert driver.done == ["connect", "close link", "close session"]
+
+
+async def test_that_another_lock_waits_for_the_place_of_the_link_can_be_waited_for(sessions, driver):
+    await sessions.get(7)
+    with anyio.move_on_after(10):
+        await sessions.crowded()
+        pytest.fail("nobody waits")
+    driver.crowded.set()
+    await sessions.crowded()
+
+
+@pytest.mark.parametrize(("heard_at", "absence"), [(None, Absence.NEVER_SEEN), (3.0, Absence.OUT_OF_RANGE)])
+async def test_a_lock_that_was_not_reached_in_time_was_never_seen_or_is_out_of_range(
+    sessions, driver, heard_at, absence
+):
+    driver.presence = lambda _address: Presence(heard_at)
+    driver.connect_says = lambda: 10.0
+    with pytest.raises(Unreachable) as told, sessions.within(5):
+        await sessions.settled(5)
+    assert told.value.absence is absence
+
+
+async def test_what_says_nothing_of_the_lock_does_not_make_it_unavailable(sessions, driver, states):
+    driver.read_says = lambda: LOCKED
+    await sessions.settled(7)
+    await sessions.give_up(Unreachable("All connections are in use.", None))
+    assert states.device("front_door")["online"]

@@ -1,5 +1,6 @@
 """What is known of each lock, and what is to be published of it."""
 
+import anyio
 import pytest
 
 from bridge.ble.radio import Absence
@@ -180,3 +181,15 @@ def test_a_new_connection_has_every_state_published_again(states, bell):
     states.all_dirty()
     assert states.take_dirty() == {"front_door", "back_door"}
     assert bell.rings == 1
+
+
+async def test_that_a_lock_is_lost_can_be_waited_for(states):
+    await states.doubted("front_door")  # nothing is known yet
+    states.saw("front_door", LOCKED)
+    assert states.absence("front_door") is None
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(states.doubted, "front_door")
+        await anyio.wait_all_tasks_blocked()
+        states.saw("front_door", Snapshot(LockState.UNLOCKED))
+        states.lost("front_door", Absence.OUT_OF_RANGE)
+    assert states.absence("front_door") is Absence.OUT_OF_RANGE

@@ -91,6 +91,9 @@ class FakeBus:
         FakeBus.asked = message
         return FakeBus.answer
 
+    def add_message_handler(self, handler) -> None:
+        FakeBus.handler = handler
+
     def disconnect(self) -> None:
         FakeBus.open = False
 
@@ -131,6 +134,66 @@ async def test_a_device_is_disconnected_by_its_path(reached):
     await reached.disconnect("/org/bluez/hci0/dev_1")
     assert (FakeBus.asked.path, FakeBus.asked.interface) == ("/org/bluez/hci0/dev_1", DEVICE)
     assert FakeBus.asked.member == "Disconnect"
+
+
+async def test_a_device_is_forgotten_by_its_adapter(reached):
+    FakeBus.answer = returned("")
+    await reached.remove("/org/bluez/hci0", "/org/bluez/hci0/dev_1")
+    asked = FakeBus.asked
+    assert (asked.path, asked.interface, asked.member) == ("/org/bluez/hci0", ADAPTER, "RemoveDevice")
+    assert (asked.signature, asked.body) == ("o", ["/org/bluez/hci0/dev_1"])
+
+
+@pytest.mark.parametrize("on", [True, False])
+async def test_an_adapter_is_powered_on_and_off(reached, on):
+    FakeBus.answer = returned("")
+    await reached.power("/org/bluez/hci0", on=on)
+    assert (FakeBus.asked.path, FakeBus.asked.member) == ("/org/bluez/hci0", "Set")
+    assert (FakeBus.asked.signature, FakeBus.asked.body) == ("ssv", [ADAPTER, "Powered", Variant("b", on)])
+
+
+def removed(path: str, interface: str) -> Message:
+    body = [path, [interface]]
+    return Message(
+        message_type=MessageType.SIGNAL,
+        path="/",
+        interface="org.freedesktop.DBus.ObjectManager",
+        member="InterfacesRemoved",
+        signature="oas",
+        body=body,
+    )
+
+
+def changed(path: str, name: str, *, value: bool) -> Message:
+    return Message(
+        message_type=MessageType.SIGNAL,
+        path=path,
+        interface="org.freedesktop.DBus.Properties",
+        member="PropertiesChanged",
+        signature="sa{sv}as",
+        body=[ADAPTER, {name: Variant("b", value)}, []],
+    )
+
+
+@pytest.mark.parametrize(
+    ("signal", "departs"),
+    [
+        (removed("/org/bluez/hci0", ADAPTER), True),
+        (removed("/org/bluez/hci1", ADAPTER), False),
+        (removed("/org/bluez/hci0", "org.bluez.GattManager1"), False),
+        (changed("/org/bluez/hci0", "Powered", value=False), True),
+        (changed("/org/bluez/hci0", "Powered", value=True), False),
+        (changed("/org/bluez/hci0", "Discovering", value=False), False),
+        (changed("/org/bluez/hci1", "Powered", value=False), False),
+    ],
+)
+async def test_an_adapter_that_goes_away_is_told_of_at_once(reached, signal, departs):
+    FakeBus.answer = returned("")
+    gone = []
+    await reached.on_departure("/org/bluez/hci0", lambda: gone.append(True))
+    assert FakeBus.asked.member == "AddMatch"
+    FakeBus.handler(signal)
+    assert bool(gone) is departs
 
 
 async def test_a_bluetoothd_that_is_not_there_is_a_radio_that_is_down(reached):

@@ -1,6 +1,9 @@
 """What bleak and D-Bus report, mapped to what it means for a lock."""
 
+from pathlib import Path
+
 import pytest
+from bleak.backends.bluezdbus import manager
 from bleak.exc import (
     BleakBluetoothNotAvailableError,
     BleakBluetoothNotAvailableReason,
@@ -11,8 +14,8 @@ from bleak.exc import (
     BleakGATTProtocolError,
 )
 
-from bridge.ble.failures import while_connected, while_connecting, while_scanning
-from bridge.ble.radio import RadioDown, Unreachable
+from bridge.ble.failures import ENDED_AT_ONCE, while_connected, while_connecting, while_scanning
+from bridge.ble.radio import Absence, RadioDown, Unreachable
 
 POWERED_OFF = BleakBluetoothNotAvailableError("No powered adapters.", BleakBluetoothNotAvailableReason.POWERED_OFF)
 NOT_RUNNING = BleakDBusError("org.freedesktop.DBus.Error.ServiceUnknown", ["The name is not activatable"])
@@ -45,7 +48,8 @@ def test_what_ails_the_radio_is_the_radios_whatever_was_asked(error, words):
         (BleakDBusError("org.bluez.Error.InProgress", ["Operation already in progress"]), "still busy"),
         (BleakDBusError("org.bluez.Error.Failed", ["le-connection-abort-by-local"]), "le-connection-abort-by-local"),
         (BleakDBusError("org.bluez.Error.Failed", []), "org.bluez.Error.Failed"),
-        (BleakError("failed to discover services, device disconnected"), "device disconnected."),
+        (BleakError(ENDED_AT_ONCE), "ended it at once"),
+        (BleakError("something else"), "something else."),
         (BleakError(), "BleakError"),
         (KeyError("/org/bluez/hci0"), "KeyError"),
     ],
@@ -83,3 +87,22 @@ def test_a_scan_that_fails_is_a_radio_that_is_down(error, words):
 )
 def test_an_exchange_that_fails_says_whether_the_link_the_lock_or_the_stack_failed(error, lost, words):
     assert words in while_connected(error, lost=lost).message
+
+
+@pytest.mark.parametrize(
+    ("error", "absence"),
+    [
+        (TimeoutError(), Absence.OUT_OF_RANGE),
+        (BleakDeviceNotFoundError("54:D2:72:00:00:01", "gone"), Absence.OUT_OF_RANGE),
+        (BleakDBusError("org.bluez.Error.AlreadyConnected", []), Absence.HELD_BY_ANOTHER),
+        (BleakDBusError("org.bluez.Error.InProgress", []), None),
+        (BleakError(ENDED_AT_ONCE), Absence.HELD_BY_ANOTHER),
+        (BleakError("the device shows no services"), Absence.OUT_OF_RANGE),
+    ],
+)
+def test_a_connection_that_fails_says_what_is_known_of_the_lock(error, absence):
+    assert while_connecting(error, 5).absence is absence
+
+
+def test_bleak_says_that_a_connection_ended_at_once_in_the_words_that_are_relied_on():
+    assert ENDED_AT_ONCE in Path(manager.__file__).read_text()

@@ -9,6 +9,7 @@ import anyio
 import pytest
 import structlog.testing
 from bleak.backends.device import BLEDevice
+from bleak.exc import BleakDBusError
 
 from bridge.ble import calls, link
 from bridge.ble.air import LocalAir
@@ -16,6 +17,7 @@ from bridge.ble.link import BleakLink
 from bridge.ble.radio import Unreachable
 from bridge.ble.virtual import VirtualBackend
 from drivers.base import LinkLost
+from drivers.virtual.peripheral import AttError
 from tests.support.echo_twin import ADDRESS, DROPPED, ECHO, NAME, REFUSED, EchoTwin
 
 
@@ -324,3 +326,92 @@ async def test_closing_is_bounded_and_never_raises_even_when_cancelled(air, monk
         await lock.aclose()
     assert [entry["event"] for entry in logs] == ["link.disconnect_failed"]
     assert not lock.is_open
+
+
+async def test_the_mtu_is_what_the_connection_has(air, monkeypatch):
+    async with linked(air) as lock:
+        assert lock.mtu == 247
+    assert lock.mtu == 247
+    monkeypatch.setattr(lock, "_characteristics", {})
+    assert lock.mtu == 23
+
+
+async def test_the_end_of_a_link_can_be_waited_for(air, twin):
+    async with linked(air) as lock, anyio.create_task_group() as tasks:
+        tasks.start_soon(lock.ended)
+        await anyio.wait_all_tasks_blocked()
+        twin.central.drop()
+    await lock.ended()
+
+
+@pytest.mark.parametrize(
+    ("code", "stale"), [(0x01, True), (0x02, True), (0x03, True), (0x0A, True), (0x80, False), (0x0E, False)]
+)
+async def test_an_answer_that_fits_another_table_of_characteristics_is_noted(air, twin, monkeypatch, code, stale):
+    async with linked(air) as lock:
+        assert not lock.stale
+
+        def write(_characteristic: str, _data: bytes) -> None:
+            raise AttError(code)
+
+        monkeypatch.setattr(twin, "write", write)
+        with pytest.raises(LinkLost):
+            await lock.write(ECHO, b"x")
+        assert lock.stale is stale
+
+
+async def test_a_characteristic_that_is_missing_or_that_bluez_has_no_more_is_noted(air, monkeypatch):
+    async with linked(air) as lock:
+        assert not lock.has("ffff")
+        assert not lock.stale  # asking is no proof
+        with pytest.raises(LinkLost):
+            await lock.read("ffff")
+        assert lock.stale
+    async with linked(air) as lock:
+
+        async def gone(_characteristic) -> bytes:
+            raise BleakDBusError("org.freedesktop.DBus.Error.UnknownObject", [])
+
+        monkeypatch.setattr(lock._client, "read_gatt_char", gone)
+        with pytest.raises(LinkLost):
+            await lock.read(NAME)
+        assert lock.stale
+
+
+async def test_the_last_part_of_closing_may_go_on_behind_the_link(air, twin):
+    parts, ends = [], []
+    device = BLEDevice(ADDRESS, None, air)
+
+    def behind(part) -> bool:
+        parts.append(part)
+        return True
+
+    lock = await BleakLink.connect(
+        device, within=5, backend=HostileBackend, ended=lambda: ends.append(1), behind=behind
+    )
+    for _ in range(2):
+        await lock.aclose()
+    assert not lock.is_open
+    assert twin.central is not None
+    assert not ends
+    (part,) = parts
+    await part()
+    assert twin.central is None
+    assert ends == [1]
+
+
+async def test_closing_is_waited_for_where_nobody_sees_to_its_last_part(air, twin):
+    device = BLEDevice(ADDRESS, None, air)
+    lock = await BleakLink.connect(device, within=5, backend=HostileBackend, behind=lambda _: False)
+    await lock.aclose()
+    assert twin.central is None
+
+
+async def test_a_link_whose_adapter_has_gone_has_ended_at_once(air):
+    ends = []
+    lock = await open_link(air, ended=lambda: ends.append(1))
+    lock.abandon()
+    assert ends == [1]
+    await lock.ended()
+    await lock.aclose()
+    assert ends == [1]

@@ -207,7 +207,7 @@ MISTAKEN = [
     (
         "[bluetooth]",
         'prefix = "a/b/c/d"\n[bluetooth]',
-        "config.toml:6: mqtt.prefix: may hold at most 2 slashes, since no topic may have more than 7",
+        "config.toml:6: mqtt.prefix: must hold fewer than 2 slashes, since no topic may have more than 7",
     ),
     (
         "[bluetooth]",
@@ -221,6 +221,11 @@ MISTAKEN = [
         "[[locks]]",
         'adapters = "00:11:22:33:44:55"\n[[locks]]',
         "config.toml:8: bluetooth.adapters: must be a list, in square brackets",
+    ),
+    (
+        "[[locks]]",
+        'scan = "fast"\n[[locks]]',
+        'config.toml:8: bluetooth.scan: must be "active", "passive" or "auto"',
     ),
     (
         "[[locks]]",
@@ -304,6 +309,30 @@ def test_a_virtual_lock_is_not_tuned_on_a_real_radio(mistakes):
     assert mistakes(text) == [
         'config.toml:12: locks[0].virtual: is of use with [bluetooth] radio = "virtual" only',
     ]
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        (3, 0, "", None),
+        (2, 5, "", None),
+        (3, 1, "", 'locks[2].connection: leaves no connection for the other locks; at most 2 may be "always"'),
+        (4, 0, "", 'locks[3].connection: leaves no connection for the other locks; at most 3 may be "always"'),
+        (4, 0, "max_connections = 4", None),
+        (5, 1, 'adapters = ["00:00:00:00:00:01", "00:00:00:00:00:02"]', None),
+    ],
+)
+def test_standing_connections_leave_one_for_the_other_locks(mistakes, read, case):
+    standing, others, bluetooth, told = case
+    text = SMALLEST.partition("[[locks]]")[0].replace('"virtual"', f'"bluez"\n{bluetooth}')
+    for number in range(standing + others):
+        text += f'[[locks]]\nid = "l{number}"\ndriver = "nuki"\naddress = "54:D2:72:00:00:{number:02}"\n'
+        text += 'connection = "always"\n' if number < standing else ""
+    if told is None:
+        read(text)
+    else:
+        (mistake,) = mistakes(text)
+        assert told in mistake
 
 
 def test_a_table_of_another_driver_is_refused(mistakes):

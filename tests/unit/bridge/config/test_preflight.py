@@ -45,6 +45,17 @@ def test_the_state_folder_is_made_for_its_owner_alone(configured, tmp_path):
     preflight.make_state_dir(configured())
 
 
+@pytest.mark.parametrize(("root", "given"), [(True, True), (False, False)])
+def test_made_by_root_the_state_folder_is_given_to_the_services_user(configured, tmp_path, monkeypatch, root, given):
+    owners = []
+    monkeypatch.setattr(os, "geteuid", lambda: 0 if root else 1000)
+    monkeypatch.setattr(pwd, "getpwnam", lambda _name: SimpleNamespace(pw_uid=123, pw_gid=456))
+    monkeypatch.setattr(os, "chown", lambda path, *ids: owners.append((path, *ids)))
+    preflight.make_state_dir(configured())
+    preflight.make_state_dir(configured())  # what is there already is left as it is
+    assert owners == ([(tmp_path / "state", 123, 456)] if given else [])
+
+
 @pytest.mark.usefixtures("denied")
 def test_a_state_folder_that_cannot_be_written_names_the_user_and_the_remedy(configured, tmp_path):
     user = pwd.getpwuid(os.geteuid()).pw_name
@@ -135,7 +146,8 @@ def test_virtual_locks_of_another_process_need_one(configured):
         ('protocol = "3.1.1"', {}, ["knows no message expiry"]),
         ("[commands]\nrate_limit = 0", {}, ["nothing limits how often"]),
         ("", {"bridge": 'trust_clock = "always"'}, ["even while this machine's clock is wrong"]),
-        ('[http]\nlisten = "127.0.0.1:80"', {}, ["does not listen on TCP yet"]),
+        ('[http]\nlisten = "127.0.0.1:80"', {}, []),
+        ('[http]\nlisten = "0.0.0.0:80"\nallow_plaintext = true', {}, ["go over the network in clear"]),
         (f'{LOCK}connection = "always"\n', {}, ["empties the lock's battery", "has not been paired"]),
         (f'[bluetooth]\nradio = "virtual"\n{LOCK}connection = "always"\n', {}, []),
     ],

@@ -256,6 +256,19 @@ class TestTellingOnce:
         assert await journal.tell_once("loss", [make_event(n=1)])
 
 
+class TestTellingTurns:
+    async def test_only_changes_are_told_and_a_restart_is_none(self, journal, path, clock):
+        assert not await journal.tell_turn("ill", [make_event(n=1)], on=False)
+        assert await journal.tell_turn("ill", [make_event(n=2)], on=True)
+        assert not await journal.tell_turn("ill", [make_event(n=3)], on=True)
+        async with reopened(journal, path, clock) as again:
+            assert not await again.tell_turn("ill", [make_event(n=4)], on=True)
+            assert await again.tell_turn("ill", [make_event(n=5)], on=False)
+            assert not await again.tell_turn("ill", [make_event(n=6)], on=False)
+            assert await again.tell_turn("ill", [make_event(n=7)], on=True)
+            assert [event.body["n"] for event in await again.unsent(0, 9)] == [2, 5, 7]
+
+
 class TestRecord:
     async def test_a_record_keeps_its_epoch(self, journal, path, clock):
         assert journal.fresh

@@ -30,9 +30,11 @@ class TestAttempts:
         assert await journal.attempts(None, 100, 100) == made[::-1]
         assert await journal.attempts(None, 100, 2) == made[:0:-1]
         assert await journal.attempts(None, made[1].seq, 100) == made[:1]
-        assert await journal.attempts("a", 100, 100) == [made[2], made[0]]
-        assert await journal.attempts("a", made[2].seq, 100) == [made[0]]
-        assert await journal.attempts("c", 100, 100) == []
+        assert await journal.attempts(["a"], 100, 100) == [made[2], made[0]]
+        assert await journal.attempts(["a"], made[2].seq, 100) == [made[0]]
+        assert await journal.attempts(["c"], 100, 100) == []
+        assert await journal.attempts(["b", "a"], 100, 2) == [made[2], made[1]]
+        assert await journal.attempts([], 100, 2) == []
 
     async def test_they_are_found_by_either_of_their_identities(self, journal):
         first, second, _ = [await accepted(journal) for _ in range(3)]
@@ -49,6 +51,35 @@ class TestAttempts:
         names = [each.action_id for each in made]
         found = await journal.attempts_named(names)
         assert [found[name] for name in names] == made
+
+
+class TestLatestEvents:
+    @pytest.mark.parametrize("number", [0, 3, STRETCH, 2 * STRETCH + 1])
+    async def test_they_come_in_order_however_far_back_they_are(self, journal, number):
+        await journal.tell([make_event("rare", n=n) for n in range(2)])
+        await journal.tell([make_event("common") for _ in range(number)])
+        found = await journal.latest_events(Sought(lock_ids=["rare"]), 2)
+        assert [event.body["n"] for event in found] == [0, 1]
+        (latest,) = await journal.latest_events(Sought(), 1)
+        assert latest.lock_id == ("common" if number else "rare")
+
+    async def test_there_may_be_none(self, journal):
+        assert await journal.latest_events(Sought(), 5) == []
+
+
+async def test_events_that_the_broker_has_not_acknowledged_are_counted(journal):
+    await journal.tell([make_event() for _ in range(3)])
+    assert await journal.backlog() == 3
+    first = (await journal.unsent(0, 1))[0]
+    await journal.mark_sent([first.seq])
+    assert await journal.backlog() == 2
+
+
+async def test_what_was_begun_and_ended_is_counted(journal):
+    await accepted(journal)
+    done = await ended(journal)
+    assert journal.begun["unlock", done.method] == 2
+    assert journal.ended["unlock", done.state, done.code] == 1
 
 
 class TestEvents:

@@ -107,7 +107,7 @@ def scripts(tmp_path, monkeypatch):
 class TestMigrations:
     async def test_a_new_file_has_the_newest_schema(self, path):
         async with opened(path) as store:
-            assert await store.read(pragma("user_version")) == 1
+            assert await store.read(pragma("user_version")) == 2
             tables = await store.read(
                 lambda db: {row[0] for row in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
             )
@@ -142,7 +142,7 @@ class TestMigrations:
         async with opened(path) as store:
             store._connection.execute("PRAGMA user_version = 99")
         before = path.read_bytes()
-        with pytest.raises(StorageUnavailable, match=r"schema 99, this one knows 1.*Install that version again"):
+        with pytest.raises(StorageUnavailable, match=r"schema 99, this one knows 2.*Install that version again"):
             await Store.open(path, NOON, inline)
         assert path.read_bytes() == before
         assert [file.name for file in path.parent.iterdir()] == ["journal.db"]

@@ -54,6 +54,23 @@ class TestAnswers:
             assert set(answer.body) == set(expected.body)
             assert answer.properties.user == (("schema", method if answer.body["ok"] else "error"),)
 
+    @pytest.mark.parametrize(
+        ("method", "fields"), [("keypad_code_entry", {"code": "1234"}), ("manual_lock_via_keypad", {})]
+    )
+    async def test_a_simulation_is_an_attempt_that_can_be_asked_for(self, house, method, fields):
+        async with house.life() as life:
+            connection = life.connect()
+            answer = await ask(connection, f"{BASE}/rpc/locks/simulate/{method}", {"device_id": FRONT, **fields})
+            attempt = answer.body["action_attempt"]
+            assert attempt["action_type"] == f"SIMULATE_{method.upper()}"
+            await until(lambda: house.lock.log)
+            named = {"action_attempt_id": attempt["action_attempt_id"]}
+            found = await ask(connection, f"{BASE}/rpc/action_attempts/get", named)
+            assert found.body["action_attempt"]["action_attempt_id"] == attempt["action_attempt_id"]
+
+    async def test_what_concerns_a_real_lock_cannot_be_asked_for_here(self):
+        assert not any("configure" in method or "door" in method or "reset" in method for method in METHODS)
+
     async def test_a_response_topic_and_its_correlation_are_used(self, house):
         async with house.life() as life:
             fields = {"response_topic": MINE, "correlation_data": b"\x00\x01"}

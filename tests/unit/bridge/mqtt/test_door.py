@@ -65,6 +65,19 @@ async def test_a_resumed_session_has_its_barrier_before_anything_else(house):
         assert (first.payload, first.retain) == (b"", False)
 
 
+async def test_what_is_announced_later_is_announced_on_this_connection_and_the_next(house):
+    topic = "homeassistant/lock/x/config"
+    async with house.life() as life:
+        connection = life.connect()
+        await until(lambda: connection.on(STATUS))
+        life.bridge.door.announcements.add([(topic, {"name": "X"})], [])
+        await until(lambda: connection.on(topic))
+        assert [(sent.body, sent.retain) for sent in connection.on(topic)] == [({"name": "X"}, True)]
+        connection.lose()
+        connection = life.connect()
+        await until(lambda: connection.on(topic))
+
+
 async def test_it_says_that_it_leaves(house):
     async with house.life() as life:
         connection = life.connect()

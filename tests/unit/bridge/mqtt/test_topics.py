@@ -20,6 +20,8 @@ def test_the_filters_are_those_of_the_interface():
         "lockbridge/g1/rpc/locks/list",
         "lockbridge/g1/rpc/locks/get",
         "lockbridge/g1/rpc/events/list",
+        "lockbridge/g1/rpc/locks/simulate/keypad_code_entry",
+        "lockbridge/g1/rpc/locks/simulate/manual_lock_via_keypad",
     )
 
 

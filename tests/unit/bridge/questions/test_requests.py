@@ -13,6 +13,7 @@ from bridge.errors import Objection, Unanswered
 from bridge.questions.requests import (
     MOST,
     GetActionAttempt,
+    GetEvent,
     GetLock,
     ListActionAttempts,
     ListEvents,
@@ -46,6 +47,10 @@ class TestReading:
     def test_a_lock_is_asked_for_by_its_id_or_its_name(self, body):
         assert read(GetLock, body).model_dump(exclude_none=True) == body
 
+    @pytest.mark.parametrize("name", ["event_id", "event_type", "device_id"])
+    def test_an_event_is_asked_for_by_its_identity_or_what_it_is_like(self, name):
+        assert read(GetEvent, {name: "x"}).model_dump(exclude_none=True) == {name: "x"}
+
     @pytest.mark.parametrize(("limit", "size"), [(1, 1), (MOST, MOST), (MOST + 1, MOST), ("7", 7), (10**30, MOST)])
     def test_a_page_has_an_end(self, limit, size):
         assert read(ListLocks, {"limit": limit}).size == size
@@ -70,6 +75,7 @@ class TestReading:
             (ListActionAttempts, {"action_attempt_ids": ["x", 7]}, ("action_attempt_ids", "1")),
             (ListActionAttempts, {"device_id": "\ud800"}, ("device_id",)),
             (GetLock, {}, ()),
+            (GetEvent, {}, ()),
             (ListEvents, {}, ()),
             (ListEvents, {"since": 0}, ("since",)),
             (ListEvents, {"since": "yesterday"}, ("since",)),

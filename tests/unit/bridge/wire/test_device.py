@@ -19,9 +19,16 @@ KNOWN = {
 BOTH = frozenset({Action.LOCK, Action.UNLOCK})
 
 
-def built(actions=BOTH, **fields):
+def built(actions=BOTH, *, auto_lock=True, **fields):
     known = {name: value for name, value in {**KNOWN, **fields}.items() if value is not None}
-    return device(known, IDENTITY, actions=actions, timezone="Europe/Berlin", created_at="2026-01-01T00:00:00.000Z")
+    return device(
+        known,
+        IDENTITY,
+        actions=actions,
+        auto_lock=auto_lock,
+        timezone="Europe/Berlin",
+        created_at="2026-01-01T00:00:00.000Z",
+    )
 
 
 def test_a_lock_of_which_only_bolt_and_door_are_known():
@@ -32,6 +39,7 @@ def test_a_lock_of_which_only_bolt_and_door_are_known():
         "capabilities_supported": ["lock"],
         "can_remotely_lock": True,
         "can_remotely_unlock": True,
+        "can_configure_auto_lock": True,
         "properties": {
             "online": True,
             "name": "Front door",
@@ -113,3 +121,11 @@ def test_one_that_is_offline_says_why(absence):
     assert error["error_code"] in ("device_disconnected", "hub_disconnected", "missing_device_credentials")
     assert error["message"].endswith(".")
     assert (error["is_device_error"], error["created_at"]) == (True, KNOWN["updated_at"])
+
+
+@pytest.mark.parametrize(
+    ("actions", "auto_lock", "can"),
+    [(BOTH, True, True), (BOTH, False, False), (frozenset({Action.UNLOCK}), True, False)],
+)
+def test_an_auto_lock_is_configured_where_driver_and_configuration_let_it(actions, auto_lock, can):
+    assert built(actions, auto_lock=auto_lock)["can_configure_auto_lock"] is can

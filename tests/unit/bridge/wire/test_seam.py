@@ -7,6 +7,7 @@ import pytest
 
 from bridge.attempt import State
 from bridge.errors import Code
+from bridge.model import Task
 from bridge.wire import seam
 from drivers.base import Action, Method
 from tests.support.clock import NOON
@@ -130,3 +131,10 @@ class TestEvents:
     def test_the_method_is_never_a_guess(self, method, told, via_bluetooth):
         event = seam.lock_event(make_attempt(State.CONFIRMED, method=method), IDENTITY, "event-1", NOON)
         assert (event["method"], event.get("is_via_bluetooth")) == (told, via_bluetooth)
+
+
+@pytest.mark.parametrize("task", Task)
+def test_a_task_that_is_done_has_an_empty_result_and_its_own_type(task):
+    attempt = seam.action_attempt(make_attempt(State.CONFIRMED, action=task))
+    assert attempt["action_type"] == task.value.upper()
+    assert (attempt["status"], attempt["result"], attempt["error"]) == ("success", {}, None)

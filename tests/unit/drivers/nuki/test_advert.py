@@ -15,7 +15,7 @@ def heard(beacon=None, **more):
 
 @pytest.mark.parametrize(("power", "changed"), [(0xC4, False), (0xC5, True), (0xC8, False), (0xC9, True)])
 def test_the_lowest_bit_of_the_power_says_that_the_state_changed(power, changed):
-    assert heard(LOCK + bytes([power])) == Sighting(MODEL, changed=changed)
+    assert heard(LOCK + bytes([power])) == Sighting(MODEL, pairable=False, changed=changed)
 
 
 @pytest.mark.parametrize(

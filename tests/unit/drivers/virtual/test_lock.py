@@ -384,6 +384,55 @@ async def test_the_log_is_dated():
     assert lock.log[0].at.tzinfo is UTC
 
 
+async def test_what_is_configured_counts_from_now():
+    async with bench(locked=False) as it:
+        await anyio.sleep(100)
+        it.lock.configure_auto_lock(enabled=True, delay=7)
+        configured = anyio.current_time()
+        await it.until(lambda: it.lock.state is LockState.LOCKED)
+        assert anyio.current_time() - configured == pytest.approx(8)
+        assert it.last.by.origin is Origin.AUTO_LOCK
+
+
+async def test_switched_off_in_time_it_does_not_lock_itself():
+    async with bench(locked=False) as it:
+        it.lock.configure_auto_lock(enabled=True, delay=7)
+        await anyio.sleep(6)
+        it.lock.configure_auto_lock(enabled=False, delay=7)
+        await anyio.sleep(100)
+        assert it.lock.movements == []
+        assert it.lock.auto_lock_delay == 7
+
+
+@pytest.mark.parametrize("locked", [True, False])
+async def test_a_reset_brings_it_back_to_how_it_began_and_forgets_nothing_that_happened(locked):
+    async with bench(locked=locked) as it:
+        begun = it.lock.state
+        it.lock.configure_auto_lock(enabled=True, delay=7)
+        it.lock.jam()
+        await it.operate(Action.LOCK)
+        it.lock.battery(5)
+        it.lock.obstruct()
+        it.lock.held_by_phone = True
+        it.lock.offline()
+        before = len(it.lock.log)
+        it.lock.reset()
+        assert (it.lock.state, it.lock.door) == (begun, DoorState.CLOSED)
+        assert (it.lock.battery_level, it.lock.reachable, it.lock.held_by_phone) == (100, True, False)
+        assert (it.lock.auto_lock, it.lock.auto_lock_delay) == (None, 300)
+        assert it.lock.faults.first(Trouble) is None
+        assert len(it.lock.movements) == 1
+        assert len(it.lock.log) >= before
+        assert it.lock.keypad("123456")
+
+
+async def test_a_bolt_that_a_reset_turns_is_in_the_log():
+    async with bench() as it:
+        it.lock.manual_unlock()
+        it.lock.reset()
+        assert (it.last.by.origin, it.last.action) == (Origin.MANUAL, Action.LOCK)
+
+
 MISHAPS = st.one_of(
     st.sampled_from([*Action]).map(lambda action: ("operate", action, PHONE)),
     st.sampled_from(["manual_lock", "manual_unlock", "keypad_lock", "fob", "jam", "obstruct", "clear"]).map(

@@ -28,6 +28,8 @@ MESSAGES = [
     c.RequestConfig(NONCE),
     c.VerifyPin(NONCE, PIN),
     c.VerifyPin(NONCE, WIDE),
+    c.RemoveAuthorization(0x0001_0002, NONCE, PIN),
+    c.RemoveAuthorization(0x0001_0002, NONCE, WIDE),
     c.RequestAuthorizations(0, 10, NONCE, PIN),
     c.RequestAuthorizations(0, 10, NONCE, WIDE),
     c.AuthorizationEntry(5, 2, "Fob", remote_allowed=False),

@@ -1,0 +1,61 @@
+"""Step by step along a work that a person takes part in: each step is a line, and a terminal shows that it goes on."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import typer
+
+from bridge.cli.boundary import Exit, tell
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from bridge.cli.tools import Hear, Word
+
+
+@contextmanager
+def guide(stopped: str) -> Generator[Hear]:
+    """Give what tells the steps.
+
+    Args:
+        stopped: what to say to whoever stops it with Ctrl-C.
+    """
+    try:
+        if sys.stderr.isatty():
+            with _on_a_terminal() as hear:
+                yield hear
+        else:
+            yield _tell
+    except KeyboardInterrupt:
+        tell(f"\n{stopped}")
+        raise typer.Exit(Exit.FAILED) from None
+
+
+@contextmanager
+def _on_a_terminal() -> Generator[Hear]:
+    from rich.console import Console
+
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    with console.status("") as status:
+
+        def hear(word: Word) -> None:
+            console.print(f"> {word['message']}", markup=False)
+            status.update(_DOING.get(word["step"], ""))
+
+        yield hear
+
+
+_DOING = {
+    "looking": "Listening",
+    "sighted": "Waiting until it is ready to pair",
+    "found": "Pairing",
+    "proving": "Reading its state",
+    "undoing": "Asking the lock to forget the key",
+}
+
+
+def _tell(word: Word) -> None:
+    tell(str(word["message"]))

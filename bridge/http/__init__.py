@@ -1,0 +1,1 @@
+"""The HTTP door: the device-maker face, the Seam face and operations, over one core."""

@@ -1,0 +1,1 @@
+"""Outbound webhooks: every recorded event, posted to one URL."""
