@@ -67,6 +67,28 @@ async def test_scan_lists_a_lock_with_its_signal(door, adapter):
     assert (found["driver"], found["address"], found["rssi"], found["pairable"]) == ("nuki", ADDRESS, -71, False)
 
 
+async def test_the_door_is_operated_and_looked_at_from_the_command_line(door):
+    async def at_the_gateway(*arguments: str):
+        ended = await command_line("--config", str(door.daemon.file), *arguments, "--json")
+        assert ended.returncode == 0, ended.stderr
+        return json.loads(ended.stdout)
+
+    async with door.daemon:
+        for action, bolt in (("unlock", "unlocked"), ("lock", "locked")):
+            attempt = await at_the_gateway(action, LOCK)
+            assert (attempt["status"], attempt["changed"]) == ("success", True)
+            (known,) = await at_the_gateway("locks")
+            assert (known["lock_state"], known["online"]) == (bolt, True)
+        attempts = await at_the_gateway("attempts")
+        assert [(each["action"], each["performed_via"]) for each in attempts] == [
+            ("lock", "bluetooth_key"),
+            ("unlock", "bluetooth_key"),
+        ]
+        kinds = {each["event_type"] for each in await at_the_gateway("events")}
+        assert kinds >= {"lock.action_completed", "lock.unlocked", "lock.locked"}
+        assert len(door.moved) == 2
+
+
 async def test_a_lock_is_paired_and_then_operated(adapter, tmp_path):
     async with doorstep(adapter, tmp_path, paired=False) as door:
         door.twin.pin = 4711

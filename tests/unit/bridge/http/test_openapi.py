@@ -25,7 +25,14 @@ def operation(method, path, **fields):
 @pytest.fixture
 def document():
     made = [
-        operation("POST", "/locks/{lock_id}/actions", maker=True, takes=maker.ActionBody, answers=maker.Accepted),
+        operation(
+            "POST",
+            "/locks/{lock_id}/actions",
+            maker=True,
+            judges_length=True,
+            takes=maker.ActionBody,
+            answers=maker.Accepted,
+        ),
         operation("GET", "/health", scope=None),
         operation("GET", "/bridge/status", local=True),
     ]
@@ -82,6 +89,14 @@ def test_errors_have_the_shape_of_their_face(document):
 
     assert error("/locks/{lock_id}/actions", "post").endswith("/Rejected")
     assert error("/action_attempts/get", "post").endswith("/ErrorBody")
+
+
+def test_what_judges_the_length_of_its_body_refuses_a_long_one_in_its_own_way(document):
+    def refuses_long(path):
+        return "413" in document["paths"][path]["post"]["responses"]
+
+    assert not refuses_long("/locks/{lock_id}/actions")
+    assert refuses_long("/action_attempts/get")
 
 
 def test_the_example_request_fits_and_one_with_another_field_does_not(document):
