@@ -78,6 +78,7 @@ class Door:
         barrier = self._barrier(connection)
         desk = Desk(connection, self.topics, self.questions, self.tasks)
         try:
+            await self.inbox.begin(barrier)
             async with anyio.create_task_group() as group:
                 group.start_soon(self.inbox.serve, connection, barrier, desk)
                 group.start_soon(desk.run)

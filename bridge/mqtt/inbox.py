@@ -62,6 +62,11 @@ class Inbox:
         self._clock = clock
         self._memory = memory
 
+    async def begin(self, barrier: Barrier | None) -> None:
+        """Take note of a new connection: without a resumed session nothing waits that was sent before."""
+        if barrier is None:
+            await self._settle()
+
     async def serve(self, connection: Connection, barrier: Barrier | None, desk: Desk) -> None:
         """Take messages for as long as the connection stands.
 
@@ -73,8 +78,6 @@ class Inbox:
         Raises:
             ConnectionLost: the machine was suspended meanwhile; what is not acknowledged comes again, as old as it is.
         """
-        if barrier is None:
-            await self._settle()
         slept = self._slept()
         async for message in connection.messages:
             if self._slept() - slept > NAP:
