@@ -409,6 +409,17 @@ class Options(BaseModel, frozen=True, extra="forbid"):
 
 
 @dataclass(frozen=True, slots=True)
+class KeyPart:
+    """One value of a key that was made elsewhere, as its owner gives it."""
+
+    name: str
+    """Such as `slot`: its name in a key file."""
+    prompt: str
+    """What the owner is asked for, and in which form: "Key slot (0 to 255)"."""
+    secret: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class PairingRequest:
     """What pairing needs from the person who asked for it."""
 
@@ -462,3 +473,22 @@ class Guided(Driver, Protocol):
 
     pairing_guide: str
     """Sentences for whoever stands at the door: what to press, and what shows that it worked."""
+
+
+@runtime_checkable
+class KeyImporting(Driver, Protocol):
+    """A driver for locks that trust a key made elsewhere, by the vendor's app or cloud: its owner brings it."""
+
+    key_parts: tuple[KeyPart, ...]
+    key_guide: str
+    """Sentences that tell the owner where the key is found."""
+    key_needed: bool
+    """Whether there is no other way: `pair` then refuses, and says so."""
+
+    def key_from(self, parts: Mapping[str, str]) -> Credential:
+        """Make the credential of what the owner gave: each of `key_parts` by its name, as text.
+
+        Raises:
+            PairingError: a part does not have its form; the message names it and the form, never the value.
+        """
+        ...

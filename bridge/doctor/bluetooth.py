@@ -124,6 +124,8 @@ def neighbours(machine: Machine) -> tuple[tuple[str, ...], int]:
         words = (machine.text(f"/proc/{pid}/cmdline") or "").split("\0") if pid.isdecimal() else []
         names = [word.rpartition("/")[2] for word in words[:4]]
         bridges += "lock-bridge" in names[:2] and "run" in words
+        if "--version" in words:  # asked by the doctor itself, and by a bridge that starts
+            continue
         found |= {_NEIGHBOURS[name] for name in names[:3] if name in _NEIGHBOURS}
     return tuple(sorted(found)), bridges
 

@@ -172,6 +172,7 @@ def test_what_the_kernel_has_is_read_from_its_folders(tmp_path):
         ([["/opt/lock-bridge/bin/python", "/opt/lock-bridge/bin/lock-bridge", "run"]], ((), 1)),
         ([["lock-bridge", "--config", "a", "run"], ["lock-bridge", "--config", "b", "run"]], ((), 2)),
         ([["lock-bridge", "doctor"], ["vi", "bluetoothctl-notes"], ["bluetoothctl"]], (("bluetoothctl",), 0)),
+        ([["bluetoothctl", "--version"]], ((), 0)),
     ],
 )
 def test_other_programs_are_known_by_their_command_lines(tmp_path, commands, found):
