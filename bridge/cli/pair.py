@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bridge.cli.boundary import Exit, Stop, show_json, tell
+from bridge.cli.boundary import show_json, tell
 from bridge.cli.client import Bridge
 from bridge.cli.guide import guide
 from bridge.cli.values import label, mac, topic_name
@@ -49,6 +48,13 @@ def pair(
         Path | None,
         typer.Option(help="A file that holds the lock's security PIN; else it is asked for.", metavar="FILE"),
     ] = None,
+    key_file: Annotated[
+        Path | None,
+        typer.Option(
+            help="A file of the key, where its vendor makes it: NAME = VALUE lines (TOML); else it is asked for.",
+            metavar="FILE",
+        ),
+    ] = None,
     as_bridge: Annotated[
         bool,
         typer.Option("--as-bridge", help="Pair as the vendor's bridge device. Evicts one that the lock already has."),
@@ -58,6 +64,8 @@ def pair(
 ) -> None:
     """Pair a lock: make it trust this bridge, prove it by reading its state, keep its key, show what to configure.
 
+    Some vendors make the key themselves: you bring it, and it is proved and kept in the same way.
+
     Works with and without a running bridge; one that runs uses the lock at once. The key is never shown, and `unpair`
     takes it back. Without a terminal nothing is asked.
 
@@ -65,17 +73,19 @@ def pair(
 
       $ lock-bridge pair nuki --id front_door --name "Front door" --write
       $ lock-bridge pair nuki 54:D2:72:12:34:56 --id back_door --pin-file /root/pin
+      $ lock-bridge pair yale 54:D2:72:12:34:57 --id gate --key-file /root/key.toml
     """
     from bridge import catalog
-    from bridge.cli import blocks, tools
+    from bridge.cli import blocks, given, tools
     from bridge.config import DEFAULT_FILE
 
     tools.quiet_logs()
-    catalog.load(driver)
+    vendor = catalog.load(driver)
     running = Bridge(context.obj)
     bridge = running if running.running else None
     config = _config(context) if write else None  # who may use the bridge may perhaps not read it
-    asked = {"driver": driver, "address": address, "lock_id": lock_id, "pin": _pin(pin_file), "as_bridge": as_bridge}
+    asked = {"driver": driver, "address": address, "lock_id": lock_id, "as_bridge": as_bridge}
+    asked |= given.secrets(vendor, pin_file, key_file)
     with guide(_STOPPED) as hear:
         paired = tools.through(bridge, "pair", asked, hear, pause=PAUSE) if bridge else _here(context, asked, hear)
     tell(paired["message"])
@@ -124,28 +134,11 @@ def _here(context: typer.Context, asked: dict[str, Any], hear: Hear) -> Word:
     config = _config(context)
     lock = pairing.subject(config.locks, catalog.load(asked["driver"]), asked["address"], asked["lock_id"])
     preflight.make_state_dir(config)
+    key = pairing.brought(lock, asked["key"])
     request = pairing.request(config, asked["pin"] and int(asked["pin"]), as_bridge=asked["as_bridge"])
 
     async def pair() -> pairing.Paired:
         async with tools.pairing_with(config) as work:
-            return await work.pair(lock, request, lambda step: hear(step.told()))
+            return await work.pair(lock, request, lambda step: hear(step.told()), key)
 
     return anyio.run(pair).step().told()
-
-
-def _pin(file: Path | None) -> str | None:
-    """Return the security PIN from the file or, on a terminal, from the person; None if there is none."""
-    if file:
-        try:
-            text = file.read_text("utf-8").strip()
-        except (OSError, UnicodeDecodeError):
-            raise Stop(f"the PIN file {file} cannot be read", Exit.WRONG) from None
-    elif sys.stdin.isatty():
-        text = typer.prompt(
-            "Security PIN of the lock (Enter if it has none)", "", hide_input=True, show_default=False, err=True
-        )
-    else:
-        return None
-    if text and not (text.isascii() and text.isdecimal()):
-        raise Stop("the PIN must be digits only", Exit.WRONG)
-    return text or None

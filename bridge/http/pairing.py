@@ -28,7 +28,7 @@ from bridge.config import fields
 from bridge.config.mistakes import ConfigError
 from bridge.errors import BridgeError, Code, Refused, WrongUsage
 from bridge.http import answers
-from bridge.pairing import Pairing, Step, request, subject
+from bridge.pairing import Pairing, Step, brought, request, subject
 from bridge.sightings import all_drivers, sightings
 from bridge.wire import text
 from drivers.base import DriverError
@@ -67,6 +67,8 @@ class Pair(_Question, frozen=True):
     lock_id: fields.Name | None = None
     pin: Secret[Annotated[str, Field(pattern="^[0-9]{1,10}$")]] | None = None
     as_bridge: bool = False
+    key: dict[str, Secret[str]] | None = None
+    """Each part of a key that the owner brought, by its name."""
 
 
 class Unpair(_Question, frozen=True):
@@ -102,10 +104,12 @@ async def _pair(bridge: Bridge, question: Pair, tell: Tell) -> dict[str, Any]:
     driver = await to_thread.run_sync(catalog.load, question.driver)
     lock = subject(bridge.roster.locks, driver, question.address, question.lock_id)
     pin = None if question.pin is None else int(question.pin.get_secret_value())
+    parts = None if question.key is None else {name: part.get_secret_value() for name, part in question.key.items()}
+    key = brought(lock, parts)
     asked = request(bridge.config, pin, as_bridge=question.as_bridge)
     await _check_radio(bridge)
     with bridge.roster.ready_to_pair():
-        paired = await _pairing(bridge).pair(lock, asked, _steps(tell))
+        paired = await _pairing(bridge).pair(lock, asked, _steps(tell), key)
     if paired.configured:
         bridge.roster.rekey(paired.lock_id)
     return paired.step().told()

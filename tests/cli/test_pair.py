@@ -17,7 +17,7 @@ BLOCK = '[[locks]]\nid = "back"\nname = "Back \\"door\\""\ndriver = "nuki"\naddr
 
 @pytest.fixture
 def impatient(monkeypatch):
-    monkeypatch.setattr(pairing, "PATIENCE", 1.5)
+    monkeypatch.setattr(pairing.pairing, "PATIENCE", 1.5)
 
 
 @pytest.fixture
@@ -189,14 +189,14 @@ def test_a_lock_that_falls_silent_is_not_waited_for_for_ever(lock_bridge, config
         await anyio.sleep_forever()
 
     monkeypatch.setattr(NukiDriver, what, hang)
-    monkeypatch.setattr(pairing, "TALKING", 0.1)
+    monkeypatch.setattr(pairing.conversation, "TALKING", 0.1)
     ended = lock_bridge("pair", "nuki")
     assert ended.code == 1
     assert "in time" in ended.err
 
 
 def test_a_bridge_keeps_its_number_and_two_bridges_differ(config, monkeypatch, tmp_path):
-    monkeypatch.setattr(pairing, "_MACHINE_ID", tmp_path / "machine-id")
+    monkeypatch.setattr(pairing.subjects, "_MACHINE_ID", tmp_path / "machine-id")
     (tmp_path / "machine-id").write_text("m1\n")
     bridge = load(config)
     first = pairing.request(bridge, None, as_bridge=False)
