@@ -359,12 +359,12 @@ async def _identity(config: Config, journal: Journal) -> Identity:
 async def _webhooks(config: Config, journal: Journal, bell: Bell, clock: Clock) -> Webhooks | None:
     settings = webhook_settings(config)
     if settings is None:
-        if number := await journal.end_posting():
+        if number := await journal.posting.end():
             log.warning("events given up: there is no webhook any more", number=number)
         return None
     from bridge.webhooks.poster import HttpPoster
 
-    journal.begin_posting()
+    journal.posting.begin()
     return Webhooks(journal, bell, clock, signer=settings.signer, connect=lambda: HttpPoster.connect(settings))
 
 

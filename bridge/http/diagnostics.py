@@ -70,7 +70,7 @@ def _locks(bridge: Bridge) -> list[dict[str, Any]]:
 
 async def _attempts(bridge: Bridge) -> Sequence[timings.Timing]:
     try:
-        found = await bridge.journal.attempts(None, 2**62, LATEST)
+        found = await bridge.journal.search.attempts(None, 2**62, LATEST)
     except StorageUnavailable:
         return []
     return [timings.timing(attempt) for attempt in found]

@@ -15,7 +15,6 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -24,7 +23,9 @@ from bridge.attempt import State, advance
 from bridge.bell import Bell
 from bridge.clock import Clock
 from bridge.errors import Code, IllegalStep, StorageUnavailable
-from bridge.journal import lookups, rows
+from bridge.journal import rows
+from bridge.journal.posting import Posting
+from bridge.journal.search import Search
 from bridge.journal.store import Run, Store, in_thread
 from bridge.model import Attempt, Command, Ending, Event, Task
 from drivers.base import Action, Method
@@ -71,8 +72,9 @@ class Journal:
     def __init__(self, store: Store, clock: Clock, bell: Bell, epoch: str, *, fresh: bool) -> None:
         self._store = store
         self._bell = bell
-        self._posting = False
         self._clock = clock
+        self.posting = Posting(store, clock)
+        self.search = Search(store)
         self.epoch = epoch
         """The identity of this record: it changes when an earlier one was lost."""
         self.fresh = fresh
@@ -206,7 +208,7 @@ class Journal:
             ).rowcount
             if changed != 1:
                 raise IllegalStep(f"attempt {attempt.action_id} is no longer {attempt.state}")
-            rows.insert_events(db, told, now, dated=dated, posted=not self._posting)
+            rows.insert_events(db, told, now, dated=dated, posted=not self.posting.on)
             rows.set_facts(db, kept)
             return ended
 
@@ -224,7 +226,7 @@ class Journal:
         now, dated = self._clock.wall().timestamp(), self._clock.trusted()
 
         def work(db: sqlite3.Connection) -> None:
-            rows.insert_events(db, events, now, dated=dated, posted=not self._posting)
+            rows.insert_events(db, events, now, dated=dated, posted=not self.posting.on)
             rows.set_facts(db, facts)
 
         await self._store.write(work)
@@ -256,7 +258,7 @@ class Journal:
 
         def work(db: sqlite3.Connection) -> bool:
             changed = rows.turn_name(db, name, on=on)
-            rows.insert_events(db, events if changed else [], now, dated=dated, posted=not self._posting)
+            rows.insert_events(db, events if changed else [], now, dated=dated, posted=not self.posting.on)
             return changed
 
         changed = await self._store.write(work)
@@ -291,57 +293,6 @@ class Journal:
             db.executemany("UPDATE event SET sent = 1 WHERE seq = ?", places)
 
         await self._store.write(work)
-
-    def begin_posting(self) -> None:
-        """Keep the events from now on for the webhook too."""
-        self._posting = True
-
-    async def end_posting(self) -> int:
-        """Keep no event for the webhook, and return how many were.
-
-        Raises:
-            StorageUnavailable: those that were still are.
-        """
-        self._posting = False
-        if not await self.unposted_lines():
-            return 0
-        return await self._store.write(lambda db: db.execute("UPDATE event SET posted = 1 WHERE posted = 0").rowcount)
-
-    async def unposted_lines(self) -> set[str | None]:
-        """Return the locks that have events for the webhook; None among them for the bridge itself."""
-        return await self._store.read(
-            lambda db: {row[0] for row in db.execute("SELECT DISTINCT lock_id FROM event WHERE posted = 0")}
-        )
-
-    async def unposted(self, lock_id: str | None) -> Event | None:
-        """Return a lock's first event that the webhook has not taken."""
-
-        def work(db: sqlite3.Connection) -> Event | None:
-            sql = "SELECT * FROM event WHERE posted = 0 AND lock_id IS ? ORDER BY seq LIMIT 1"
-            row = db.execute(sql, (lock_id,)).fetchone()
-            return None if row is None else rows.event(row)
-
-        return await self._store.read(work)
-
-    async def mark_posted(self, seq: int) -> None:
-        """Record that the webhook has taken an event.
-
-        Raises:
-            StorageUnavailable: it will be posted again.
-        """
-        await self._store.write(lambda db: db.execute("UPDATE event SET posted = 1 WHERE seq = ?", (seq,)))
-
-    async def give_up_posting(self, age: float) -> int:
-        """Keep events that are older than so many seconds no longer for the webhook, and return how many.
-
-        Where the clock is or was not known to be right they are kept: until they are forgotten altogether.
-
-        Raises:
-            StorageUnavailable: none was given up.
-        """
-        time = self._time() | {"age": age}
-        sql = "UPDATE event SET posted = 1 WHERE posted = 0 AND dated AND :dated AND created_at < :wall - :age"
-        return await self._store.write(lambda db: db.execute(sql, time).rowcount)
 
     async def earlier(self, command: Command, window: float) -> Attempt | None:
         """Return the attempt that this command is a repetition of, if there is one.
@@ -390,73 +341,6 @@ class Journal:
                 for row in db.execute("SELECT * FROM attempt WHERE state IN ('accepted', 'committed') ORDER BY seq")
             ]
         )
-
-    async def attempt(self, attempt_id: str) -> Attempt | None:
-        """Return an attempt by either of its identities."""
-        return await self._store.read(
-            lambda db: next(
-                (
-                    rows.attempt(row)
-                    for row in db.execute(
-                        "SELECT * FROM attempt WHERE attempt_id = ? OR action_id = ?",
-                        (attempt_id, attempt_id),
-                    )
-                ),
-                None,
-            )
-        )
-
-    async def attempts(self, lock_ids: Iterable[str] | None, before: int, limit: int) -> list[Attempt]:
-        """Return attempts from before a place in the journal, the latest first; of some locks, or of all."""
-        if lock_ids is None:
-            return await self._attempts(None, before, limit)
-        found = [each for lock_id in lock_ids for each in await self._attempts(lock_id, before, limit)]
-        return sorted(found, key=lambda attempt: attempt.seq, reverse=True)[:limit]
-
-    async def _attempts(self, lock_id: str | None, before: int, limit: int) -> list[Attempt]:
-        found: list[Attempt] = []
-        some: list[Attempt] | None = None
-        while some is None or (some and len(found) < limit):
-            size = min(lookups.TURN, limit - len(found))
-            some = await self._store.read(
-                partial(lookups.latest_attempts, lock_id=lock_id, before=some[-1].seq if some else before, limit=size)
-            )
-            found += some
-        return found
-
-    async def attempts_named(self, names: Sequence[str]) -> dict[str, Attempt]:
-        """Return the attempts that there are of those named, by the name, which is either of their identities."""
-        found: dict[str, Attempt] = {}
-        for begin in range(0, len(names), lookups.TURN):
-            some = names[begin : begin + lookups.TURN]
-            found |= await self._store.read(partial(lookups.named_attempts, names=some))
-        return found
-
-    async def events(self, sought: lookups.Sought, after: int, limit: int) -> list[Event]:
-        """Return events in order, from beyond a place in the journal."""
-        first, last = await self._store.read(lambda db: lookups.extent(db, sought))
-        place = max(first, after + 1)
-        found: list[Event] = []
-        while place <= last and len(found) < limit:
-            size = min(lookups.TURN, limit - len(found))
-            some = await self._store.read(partial(lookups.events, sought=sought, first=place, limit=size))
-            found += some
-            place = some[-1].seq + 1 if len(some) == size else place + lookups.STRETCH
-        return found
-
-    async def latest_events(self, sought: lookups.Sought, limit: int) -> list[Event]:
-        """Return the latest events, in order."""
-        first, last = await self._store.read(lambda db: lookups.extent(db, sought))
-        found: list[Event] = []
-        end = last + 1
-        while end > first and len(found) < limit:
-            begin = max(first, end - lookups.STRETCH)
-            some = await self._store.read(
-                partial(lookups.latest_events, sought=sought, first=begin, end=end, limit=limit - len(found))
-            )
-            found += some
-            end = begin
-        return found[::-1]
 
     async def fact(self, name: str, default: str) -> str:
         """Return a kept value, keeping `default` if there is none yet.

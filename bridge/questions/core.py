@@ -181,7 +181,7 @@ class Questions:
                 return {"workspace": seam.workspace(self._identity, sandbox=self._sandbox)}
 
     async def _get_attempt(self, question: GetActionAttempt, bounds: _Bounds) -> dict[str, Any]:
-        attempt = await self._journal.attempt(question.action_attempt_id.lower())
+        attempt = await self._journal.search.attempt(question.action_attempt_id.lower())
         if attempt is None or not bounds.include(attempt.lock_id):
             raise Unanswered(
                 Objection.ACTION_ATTEMPT_NOT_FOUND,
@@ -204,7 +204,7 @@ class Questions:
     async def _latest_attempts(self, question: ListActionAttempts, lock_ids: frozenset[str] | None) -> _Page:
         """Find attempts, the latest first."""
         before = question.place(10**18)
-        found = await self._journal.attempts(lock_ids, before, question.size + 1)
+        found = await self._journal.search.attempts(lock_ids, before, question.size + 1)
         shown = found[: question.size]
         rest = shown[-1].seq if len(found) > len(shown) else None
         return _Page([seam.action_attempt(attempt) for attempt in shown], [attempt.seq for attempt in shown], rest)
@@ -216,7 +216,7 @@ class Questions:
         wanted = list(dict.fromkeys(each.lower() for each in ids))
         start = question.place(0)
         end = start + question.size
-        found = await self._journal.attempts_named(wanted[start:end])
+        found = await self._journal.search.attempts_named(wanted[start:end])
         kept = [
             (place, found[each])
             for place, each in enumerate(wanted[start:end], start + 1)
@@ -264,7 +264,7 @@ class Questions:
             event_ids=None if question.event_id is None else [question.event_id.lower()],
             but=None if question.event_type or question.event_id else MAKERS_EVENT,
         )
-        for event in await self._journal.latest_events(sought, 1):
+        for event in await self._journal.search.latest_events(sought, 1):
             return {"event": event.body}
         raise Unanswered(
             Objection.EVENT_NOT_FOUND,
@@ -283,7 +283,7 @@ class Questions:
             event_ids=None if question.event_ids is None else [each.lower() for each in question.event_ids],
             but=None if question.names_events else MAKERS_EVENT,
         )
-        found = await self._journal.events(sought, question.place(0), question.size + 1)
+        found = await self._journal.search.events(sought, question.place(0), question.size + 1)
         shown = found[: question.size]
         rest = shown[-1].seq if len(found) > len(shown) else None
         page = _fitted(_Page([event.body for event in shown], [event.seq for event in shown], rest), bounds.room)

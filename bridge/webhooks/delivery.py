@@ -127,7 +127,7 @@ class Webhooks:
         """Begin a line for each lock that has events and none yet."""
         while True:
             try:
-                waiting = await self._journal.unposted_lines()
+                waiting = await self._journal.posting.lines()
             except StorageUnavailable as error:
                 log.warning("events not posted", reason=str(error))
                 await anyio.sleep(STORAGE_PAUSE)
@@ -172,7 +172,7 @@ class Webhooks:
     async def _next(self, lock_id: str | None) -> Event | None:
         while True:
             try:
-                return await self._journal.unposted(lock_id)
+                return await self._journal.posting.first(lock_id)
             except StorageUnavailable as error:
                 log.warning("events not posted", reason=str(error))
                 await anyio.sleep(STORAGE_PAUSE)
@@ -180,7 +180,7 @@ class Webhooks:
     async def _mark(self, event: Event) -> None:
         while True:
             try:
-                return await self._journal.mark_posted(event.seq)
+                return await self._journal.posting.mark(event.seq)
             except StorageUnavailable as error:
                 log.warning("event not marked as posted", reason=str(error))
                 await anyio.sleep(STORAGE_PAUSE)
@@ -188,7 +188,7 @@ class Webhooks:
     async def _keep_tidy(self) -> None:
         while True:
             try:
-                number = await self._journal.give_up_posting(GIVE_UP)
+                number = await self._journal.posting.give_up(GIVE_UP)
             except StorageUnavailable as error:
                 log.warning("old events not given up", reason=str(error))
             else:

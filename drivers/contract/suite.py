@@ -224,12 +224,15 @@ class DriverContract:
         """Return the error that a lock's refusal of a key is told by."""
         try:
             session = await self.driver.open(link, key, self.driver.options())
-            if asked == "to read":
-                await session.read()
-            else:
-                outcome = await (await session.prepare(Action.UNLOCK, TAG)).run(lambda _: None)
-                assert isinstance(outcome, Failed)
-                return DriverError(outcome.fault, outcome.message)
+            try:
+                if asked == "to read":
+                    await session.read()
+                else:
+                    outcome = await (await session.prepare(Action.UNLOCK, TAG)).run(lambda _: None)
+                    assert isinstance(outcome, Failed)
+                    return DriverError(outcome.fault, outcome.message)
+            finally:
+                await session.aclose()
         except DriverError as error:
             return error
         raise AssertionError("The lock took another lock's key.")

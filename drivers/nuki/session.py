@@ -1,16 +1,11 @@
-"""An authenticated conversation with a Nuki lock: requests, replies and one action, over the USDIO characteristic.
+"""What can be asked of a Nuki lock over one link, and one action.
 
-1. A reply is matched by its command, and an Error Report by the command that it names; what the lock reports unasked
-   in between is passed over. What came before a request is never taken for its reply.
-2. Every wait is bounded. A lock that does not answer is as good as gone: `LinkLost`.
-3. The action is written once, by `run`, and whatever happens from then on is an outcome (see `course`).
-4. An exchange that was broken off may still be answered, so nothing but reading the state is done after it.
+The action is written once, by `run`, and whatever happens from then on is an outcome (see `course`).
 """
 
 from __future__ import annotations
 
-from collections import deque
-from contextlib import AsyncExitStack, contextmanager, suppress
+from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING, TypeVar
 
 import anyio
@@ -22,23 +17,21 @@ from drivers.base import (
     DriverError,
     Failed,
     Fault,
-    LinkLost,
     LogRecord,
     Outcome,
     Snapshot,
     Stage,
     Unknown,
 )
+from drivers.nuki.conversation import Conversation
 from drivers.nuki.course import Course, Next
 from drivers.nuki.history import Historian
-from drivers.nuki.patience import GONE, RESPONSE_TIMEOUT, within
-from drivers.nuki.protocol.codes import Command, ErrorCode, StatusCode, Uuid
+from drivers.nuki.patience import RESPONSE_TIMEOUT
+from drivers.nuki.protocol.codes import Command, ErrorCode, Uuid
 from drivers.nuki.protocol.commands import (
-    FROM_LOCK,
     SUFFIX_BYTES,
     AuthorizationEntry,
     Challenge,
-    ErrorReport,
     KeyturnerStates,
     LockAction,
     LogCount,
@@ -47,17 +40,14 @@ from drivers.nuki.protocol.commands import (
     RequestAuthorizations,
     RequestData,
     RequestLog,
-    Status,
-    decode,
 )
 from drivers.nuki.protocol.config_commands import AdvancedConfig, RequestAdvancedConfig, SetAdvancedConfig
-from drivers.nuki.protocol.errors import ProtocolError, refusal
-from drivers.nuki.protocol.frames import Frame, Reassembler, sealed, take_first, take_plain, take_sealed
+from drivers.nuki.protocol.errors import ProtocolError
 from drivers.nuki.setting import NukiSetting, auto_lock_of
 from drivers.nuki.snapshot import TURNS, snapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable
     from datetime import datetime
 
     from anyio.streams.memory import MemoryObjectReceiveStream
@@ -90,27 +80,15 @@ class NukiSession:
         stack: AsyncExitStack,
     ) -> None:
         """Take the open subscription and what closes it; `open_session` makes one."""
-        self._link = link
-        self._stream = stream
+        self._talk = Conversation(link, stream, credential.auth_id, credential.key_bytes())
         self._stack = stack
         self._credential = credential
-        self._key = credential.key_bytes()
         self._pin = credential.wire_pin()
         self._tags = options.log_tag and self._pin is not None
         self._log_is_shut = False
         self._historian = Historian(credential.auth_id, credential.name)
         self._holders: dict[int, int] | None = None
-        self._frames = Reassembler(
-            take_first(
-                take_sealed(lambda auth_id: self._key if auth_id == credential.auth_id else None),
-                take_plain({Command.ERROR_REPORT: 3}),
-            )
-        )
-        self._waiting: deque[Frame] = deque()
-        self._one_at_a_time = anyio.Lock()
-        self._broken_off = False
         self._read_at: datetime | None = None
-        self._passed_over = False
 
     async def read(self) -> Snapshot:
         """Ask the lock for its state now (Request Data for Keyturner States).
@@ -118,10 +96,10 @@ class NukiSession:
         Raises:
             DriverError: the lock refused; `LinkLost`: the link is gone or the lock is mute.
         """
-        async with self._one_at_a_time:
-            self._drain()
-            self._passed_over = False
-            states = await self._exchange(Command.KEYTURNER_STATES, KeyturnerStates)
+        async with self._talk.one_at_a_time:
+            self._talk.drain()
+            self._talk.passed_over = False
+            states = await self._talk.exchange(Command.KEYTURNER_STATES, KeyturnerStates)
         self._read_at = states.at
         return snapshot(states)
 
@@ -136,11 +114,11 @@ class NukiSession:
         Raises:
             LinkLost: the link is gone.
         """
-        while not self._passed_over:
+        while not self._talk.passed_over:
             try:
-                self._passed_over = isinstance(await self._receive(in_clear=False), KeyturnerStates)
+                self._talk.passed_over = isinstance(await self._talk.receive(in_clear=False), KeyturnerStates)
             except ProtocolError:
-                self._passed_over = True  # authentic, but not to be understood: reading tells
+                self._talk.passed_over = True  # authentic, but not to be understood: reading tells
 
     async def prepare(self, action: Action, tag: bytes) -> NukiActuation:
         """Get the nonce that the action will be sent with.
@@ -153,9 +131,9 @@ class NukiSession:
             DriverError: the lock refused; `LinkLost`: the link is gone or the lock is mute.
         """
         turn = TURNS[action]
-        async with self._one_at_a_time:
-            with self._unbroken():
-                nonce = (await self._exchange(Command.CHALLENGE, Challenge)).nonce
+        async with self._talk.one_at_a_time:
+            with self._talk.unbroken():
+                nonce = (await self._talk.exchange(Command.CHALLENGE, Challenge)).nonce
         suffix = tag[:SUFFIX_BYTES] if self._tags else b""
         request = LockAction(turn, self._credential.app_id, nonce, suffix=suffix)
         return NukiActuation(self, Course(turn, self._read_at), request)
@@ -211,8 +189,8 @@ class NukiSession:
         Raises:
             DriverError: the lock refused, or its firmware is too old; `LinkLost`: the link is gone or the lock is mute.
         """
-        async with self._one_at_a_time:
-            with self._unbroken():
+        async with self._talk.one_at_a_time:
+            with self._talk.unbroken():
                 return auto_lock_of((await self._advanced_config()).advanced)
 
     async def prepare_auto_lock(self, wanted: AutoLock) -> NukiSetting:
@@ -227,27 +205,27 @@ class NukiSession:
                 Fault.NOT_AUTHORIZED,
                 "Changing the lock's auto lock needs its security PIN. Pair again with the PIN.",
             )
-        async with self._one_at_a_time:
-            with self._unbroken():
+        async with self._talk.one_at_a_time:
+            with self._talk.unbroken():
                 advanced = (await self._advanced_config()).advanced
                 auto_lock_of(advanced)
                 changed = advanced.with_auto_lock(enabled=wanted.enabled, timeout=wanted.delay)
-                nonce = (await self._exchange(Command.CHALLENGE, Challenge)).nonce
+                nonce = (await self._talk.exchange(Command.CHALLENGE, Challenge)).nonce
                 return NukiSetting(self, wanted, SetAdvancedConfig(changed, nonce, self._pin))
 
     async def configure(self, request: SetAdvancedConfig, wanted: AutoLock) -> Outcome:
         """Write a new configuration and read it back."""
-        async with self._one_at_a_time:
-            self._drain()
-            self._broken_off = True
+        async with self._talk.one_at_a_time:
+            self._talk.drain()
+            self._talk.broken_off = True
             try:
-                await self._send(request)
-                refused = await self._completed(request)
+                await self._talk.send(request)
+                refused = await self._talk.completed(request)
                 found = auto_lock_of((await self._advanced_config()).advanced)
-                states = await self._exchange(Command.KEYTURNER_STATES, KeyturnerStates)
+                states = await self._talk.exchange(Command.KEYTURNER_STATES, KeyturnerStates)
             except DriverError as error:
                 return Unknown(Stage.WRITTEN, error.message)
-            self._broken_off = False
+            self._talk.broken_off = False
         now = snapshot(states)
         if refused is not None:
             return Failed(refused.fault, refused.message, refused.vendor_code, now)
@@ -266,15 +244,15 @@ class NukiSession:
         if pin is None:
             raise DriverError(Fault.NOT_AUTHORIZED, "The lock wants its security PIN for that, which was never given.")
         auth_id = self._credential.auth_id
-        await self._collect(lambda nonce: RemoveAuthorization(auth_id, nonce, pin))
+        await self._talk.collect(lambda nonce: RemoveAuthorization(auth_id, nonce, pin))
 
     async def act(self, course: Course, request: LockAction, seen: Callable[[Snapshot], None]) -> Outcome:
         """Write the action and follow its course to the outcome."""
-        async with self._one_at_a_time:
-            self._drain()
-            self._broken_off = True
+        async with self._talk.one_at_a_time:
+            self._talk.drain()
+            self._talk.broken_off = True
             outcome = await self._follow(course, request, seen)
-            self._broken_off = isinstance(outcome, Unknown)
+            self._talk.broken_off = isinstance(outcome, Unknown)
             return outcome
 
     async def aclose(self) -> None:
@@ -284,11 +262,11 @@ class NukiSession:
 
     async def _follow(self, course: Course, request: LockAction, seen: Callable[[Snapshot], None]) -> Outcome:
         try:
-            await self._send(request)
+            await self._talk.send(request)
             step: Outcome | Next = Next.WAIT
             while isinstance(step, Next):
                 if step is Next.ASK:
-                    await self._send(RequestData(Command.KEYTURNER_STATES))
+                    await self._talk.send(RequestData(Command.KEYTURNER_STATES))
                 step = await self._observe(course, seen)
         except DriverError as error:
             return course.lost(error.message)
@@ -296,22 +274,14 @@ class NukiSession:
 
     async def _observe(self, course: Course, seen: Callable[[Snapshot], None]) -> Outcome | Next:
         with anyio.move_on_after(RESPONSE_TIMEOUT):
-            message = await self._receive_any()
+            message = await self._talk.receive_any()
             if isinstance(message, KeyturnerStates) and not course.is_late(message):
                 seen(snapshot(message))
             return course.observe(message)
         return course.quiet()
 
-    async def _receive_any(self) -> Message:
-        """Return the next message that can be read; nothing in clear is believed once the bolt may move."""
-        while True:
-            try:
-                return await self._receive(in_clear=False)
-            except ProtocolError:
-                continue  # authentic, but not to be understood: what it meant is found out by reading
-
     async def _entries(self, pin: Pin, *, after: int | None, count: int) -> list[LogEntry]:
-        messages = await self._collect(
+        messages = await self._talk.collect(
             lambda nonce: RequestLog(after or 0, count, newest_first=after is None, total=True, nonce=nonce, pin=pin)
         )
         self._log_is_shut = any(isinstance(message, LogCount) and not message.enabled for message in messages)
@@ -321,7 +291,7 @@ class NukiSession:
         """Return the kind of every authorization, asked for once; none if the lock does not tell."""
         if self._holders is None:
             try:
-                messages = await self._collect(lambda nonce: RequestAuthorizations(0, USERS_COUNT, nonce, pin))
+                messages = await self._talk.collect(lambda nonce: RequestAuthorizations(0, USERS_COUNT, nonce, pin))
             except DriverError as error:
                 if error.vendor_code is None:
                     raise
@@ -330,108 +300,9 @@ class NukiSession:
             self._holders = {user.auth_id: user.kind for user in users}
         return self._holders
 
-    async def _collect(self, request_of: Callable[[bytes], Message]) -> list[Message]:
-        """Send a request that needs a nonce, and return all that comes until the lock says complete."""
-        async with self._one_at_a_time:
-            with self._unbroken():
-                request = request_of((await self._exchange(Command.CHALLENGE, Challenge)).nonce)
-                self._drain()
-                await self._send(request)
-                found: list[Message] = []
-                while True:
-                    with within(RESPONSE_TIMEOUT):
-                        message = await self._receive(in_clear=True)
-                    if message == Status(StatusCode.COMPLETE):
-                        return found
-                    if isinstance(message, ErrorReport) and message.failed == request.command:
-                        raise _refused(message.code)
-                    self._passed_over = self._passed_over or isinstance(message, KeyturnerStates)
-                    found.append(message)
-
     async def _advanced_config(self) -> AdvancedConfig:
-        nonce = (await self._exchange(Command.CHALLENGE, Challenge)).nonce
-        return await self._ask(RequestAdvancedConfig(nonce), AdvancedConfig, Command.REQUEST_ADVANCED_CONFIG)
-
-    async def _completed(self, request: Message) -> DriverError | None:
-        """Wait until the lock says that a request is complete; return why it says that it is not."""
-        with within(RESPONSE_TIMEOUT):
-            while True:
-                message = await self._receive_any()
-                if message == Status(StatusCode.COMPLETE):
-                    return None
-                if isinstance(message, ErrorReport) and message.failed == request.command:
-                    return _refused(message.code)
-
-    async def _exchange(self, wanted: Command, kind: type[M]) -> M:
-        """Request data and return the reply."""
-        return await self._ask(RequestData(wanted), kind, Command.REQUEST_DATA, wanted)
-
-    async def _ask(self, request: Message, kind: type[M], *named: Command) -> M:
-        """Send a request and return the reply; a refusal of it names one of the commands."""
-        self._drain()
-        with within(RESPONSE_TIMEOUT):
-            await self._send(request)
-            while True:
-                message = await self._receive(in_clear=True)
-                if isinstance(message, kind):
-                    return message
-                if isinstance(message, ErrorReport) and message.failed in named:
-                    raise _refused(message.code)
-                self._passed_over = True
-
-    async def _send(self, message: Message) -> None:
-        with within(RESPONSE_TIMEOUT):
-            await self._link.write(Uuid.USDIO.value, sealed(message, self._key, self._credential.auth_id))
-
-    async def _receive(self, *, in_clear: bool) -> Message:
-        """Return the next message that is of use.
-
-        Args:
-            in_clear: whether to believe a lock that says, unsealed, that it does not know us.
-
-        Raises:
-            LinkLost: the link is gone.
-            ProtocolError: the message is malformed.
-        """
-        while True:
-            frame = await self._frame()
-            message = decode(FROM_LOCK, frame.command, frame.payload)
-            if frame.auth_id is not None and message is not None:
-                return message
-            if in_clear and isinstance(message, ErrorReport) and message.code in _UNKNOWN_TO_THE_LOCK:
-                raise _refused(message.code)
-
-    async def _frame(self) -> Frame:
-        while not self._waiting:
-            try:
-                part = await self._stream.receive()
-            except GONE as error:
-                raise LinkLost from error
-            self._waiting.extend(self._frames.feed(part))
-        return self._waiting.popleft()
-
-    def _drain(self) -> None:
-        """Pass over everything that came before what is sent next."""
-        with suppress(anyio.WouldBlock, *GONE):  # what is gone is told when an answer is waited for
-            while True:
-                self._waiting.extend(self._frames.feed(self._stream.receive_nowait()))
-        self._passed_over = self._passed_over or bool(self._waiting)
-        self._waiting.clear()
-
-    @contextmanager
-    def _unbroken(self) -> Generator[None]:
-        """Refuse after an exchange that was broken off, and note if this one is."""
-        if self._broken_off:
-            raise LinkLost("An earlier exchange with the lock was broken off. It has to be connected again.")
-        self._broken_off = True
-        try:
-            yield
-        except (LinkLost, ProtocolError):
-            raise
-        except DriverError:
-            self._broken_off = False
-            raise
-        self._broken_off = False
+        nonce = (await self._talk.exchange(Command.CHALLENGE, Challenge)).nonce
+        return await self._talk.ask(RequestAdvancedConfig(nonce), AdvancedConfig, Command.REQUEST_ADVANCED_CONFIG)
 
 
 class NukiActuation:
@@ -462,8 +333,3 @@ async def open_session(link: Link, credential: NukiCredential, options: NukiOpti
     stack = AsyncExitStack()
     stream = await stack.enter_async_context(link.subscribe(Uuid.USDIO.value))
     return NukiSession(link, stream, credential, options, stack)
-
-
-def _refused(code: int) -> DriverError:
-    reason = refusal(code)
-    return DriverError(reason.fault, reason.message, vendor_code=code)

@@ -173,7 +173,7 @@ async def examine(path: Path, ledger: Ledger) -> set[str]:
         }
         ids = {event_id: sent for (_, event_id), sent in bodies.items()}
         for known in ledger.attempts.values():
-            wrong |= _compared(known, await journal.attempt(known.action_id))
+            wrong |= _compared(known, await journal.search.attempt(known.action_id))
         wrong |= {"lost event" for told in ledger.told.values() for e in told if str(e.event_id) not in ids}
         wrong |= {"lost mark" for event_id in ledger.sent if not ids.get(event_id)}
         told = Counter(attempt_id for attempt_id, _ in bodies)

@@ -141,7 +141,7 @@ async def _ask(sent: list[dict[str, Any]]) -> None:
             for twin in house.twins.values():
                 assert all(movement.tag.decode() in taken for movement in twin.lock.movements)
             for action_id in taken:
-                attempt = await life.bridge.journal.attempt(action_id)
+                attempt = await life.bridge.journal.search.attempt(action_id)
                 assert attempt is not None
                 if attempt.action in ("lock", "unlock", "unlatch"):
                     check(house, life, attempt)

@@ -106,7 +106,7 @@ async def _deliver(messages: list[dict[str, Any]], resumed: bool) -> None:  # no
             await anyio.sleep(60)
             assert len(connection.acked) == len(messages)
             for (action_id,) in life.rows("SELECT action_id FROM attempt"):
-                attempt = await life.bridge.journal.attempt(action_id)
+                attempt = await life.bridge.journal.search.attempt(action_id)
                 assert attempt is not None
                 check(house, life, attempt)
             taken = [action_id.encode() for (action_id,) in life.rows("SELECT action_id FROM attempt")]

@@ -204,7 +204,7 @@ class Life:
         return await self.ended(await self.submit(action, lock_id, **fields))
 
     async def attempt(self, receipt: Receipt) -> Attempt:
-        attempt = await self.bridge.journal.attempt(receipt.attempt.action_id)
+        attempt = await self.bridge.journal.search.attempt(receipt.attempt.action_id)
         assert attempt is not None
         return attempt
 

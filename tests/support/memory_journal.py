@@ -28,6 +28,14 @@ class _Row:
     attempt: Attempt
 
 
+class _NoWebhook:
+    def begin(self) -> None:
+        raise NotImplementedError("No webhook in this house.")
+
+    async def end(self) -> int:
+        return 0
+
+
 class MemoryJournal:
     """Outlives the bridge's lives; `reopened` begins one.
 
@@ -45,6 +53,7 @@ class MemoryJournal:
         self.events: list[Event] = []
         self.sent: set[int] = set()
         self._facts: dict[str, str] = {}
+        self.posting = _NoWebhook()
         self._clock = clock
         self._count = itertools.count(1)
 
@@ -52,12 +61,6 @@ class MemoryJournal:
         self._bell = bell
         self._run = run
         return self
-
-    def begin_posting(self) -> None:
-        raise NotImplementedError("No webhook in this house.")
-
-    async def end_posting(self) -> int:
-        return 0
 
     async def close(self) -> None:
         """Nothing is held."""

@@ -73,11 +73,11 @@ def operations(bridge: Bridge) -> list[Operation]:
     async def list_attempts(call: Call) -> Response:
         asked = read(ListAttempts, queries.fields(ListAttempts, call.request.query_params.multi_items()))
         lock_ids = None if asked.lock_id is None else [bridge.questions.lock_id(asked.lock_id)]
-        found = await bridge.journal.attempts(lock_ids, 10**18, asked.limit)
+        found = await bridge.journal.search.attempts(lock_ids, 10**18, asked.limit)
         return answers.json({"attempts": [wire.attempt(each) for each in found]})
 
     async def get_attempt(call: Call) -> Response:
-        found = await bridge.journal.attempt(call.path["attempt_id"].lower())
+        found = await bridge.journal.search.attempt(call.path["attempt_id"].lower())
         if found is None:
             raise Unanswered(
                 Objection.ACTION_ATTEMPT_NOT_FOUND, "There is no such action attempt; attempts are kept for 30 days."
@@ -86,7 +86,7 @@ def operations(bridge: Bridge) -> list[Operation]:
 
     async def follow_events(call: Call) -> Response:
         asked = read(FollowEvents, queries.fields(FollowEvents, call.request.query_params.multi_items()))
-        newest = await bridge.journal.latest_events(Sought(), 1) if asked.after is None else []
+        newest = await bridge.journal.search.latest_events(Sought(), 1) if asked.after is None else []
         beyond = newest[-1].seq if newest else asked.after or 0
         found = await _events(bridge, asked)
         if not found and asked.wait:
@@ -109,8 +109,8 @@ async def _events(bridge: Bridge, asked: FollowEvents) -> list[Event]:
     if asked.lock_id is not None:
         sought = replace(sought, lock_ids=[bridge.questions.lock_id(asked.lock_id)])
     if asked.after is None:
-        return await bridge.journal.latest_events(sought, asked.limit)
-    return await bridge.journal.events(sought, asked.after, asked.limit)
+        return await bridge.journal.search.latest_events(sought, asked.limit)
+    return await bridge.journal.search.events(sought, asked.after, asked.limit)
 
 
 async def _next_events(bridge: Bridge, asked: FollowEvents, call: Call) -> list[Event]:

@@ -248,6 +248,7 @@ async def test_a_wrong_pin_closes_the_log_but_not_the_lock():
             with pytest.raises(DriverError, match="PIN"):
                 await session.log(None, 1)
             assert isinstance(await act(session, Action.UNLOCK), Confirmed)
+            await session.aclose()
 
 
 async def test_a_lock_that_forgot_us_is_told_apart_from_a_mute_one():

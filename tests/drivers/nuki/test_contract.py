@@ -14,6 +14,7 @@ from bridge.ble.virtual import VirtualRadio
 from bridge.clock import SystemClock
 from drivers.contract import DriverContract
 from drivers.nuki import NukiDriver
+from drivers.nuki import conversation as conversation_module
 from drivers.nuki import session as session_module
 
 if TYPE_CHECKING:
@@ -53,5 +54,6 @@ class TestOnTheVirtualRadio(DriverContract):
     @pytest.fixture
     def reach(self, monkeypatch):
         monkeypatch.setattr(air_module, "ADVERTISING_INTERVAL", 0.01)
-        monkeypatch.setattr(session_module, "RESPONSE_TIMEOUT", 0.5)  # this one's time is real
+        for module in (conversation_module, session_module):
+            monkeypatch.setattr(module, "RESPONSE_TIMEOUT", 0.5)  # this one's time is real
         return by_virtual_radio

@@ -38,7 +38,7 @@ async def configure(life, **fields):
 async def ended(life, attempt):
     state = f"SELECT state FROM attempt WHERE seq = {attempt.seq}"
     await until(lambda: State(life.rows(state)[0][0]).terminal)
-    return await life.bridge.journal.attempt(attempt.action_id)
+    return await life.bridge.journal.search.attempt(attempt.action_id)
 
 
 async def test_a_lock_locks_itself_as_it_was_told(house):
@@ -151,7 +151,7 @@ async def test_a_restart_never_sends_a_setting_twice(house, point):
     async with house.last_moments(point) as life:
         await life.bridge.dispatcher.submit_task(command(life.bridge))
     async with house.life() as life:
-        (attempt,) = await life.bridge.journal.attempts(None, 10**9, 1)
+        (attempt,) = await life.bridge.journal.search.attempts(None, 10**9, 1)
         attempt = await ended(life, attempt)
     expected = {
         "after_accept": (State.CONFIRMED, 1),

@@ -429,7 +429,9 @@ async def _watch(plan, path):
             await anyio.sleep(2 * ENOUGH)
             published = [json.loads(one.payload)["lock_state"] for one in connection.on(f"{BASE}/locks/{FRONT}/state")]
             assert set(published) <= had
-            ended = [await life.bridge.journal.attempt(row[0]) for row in life.rows("SELECT action_id FROM attempt")]
+            ended = [
+                await life.bridge.journal.search.attempt(row[0]) for row in life.rows("SELECT action_id FROM attempt")
+            ]
             assert all(attempt.state.terminal for attempt in ended)
             confirmed = [attempt for attempt in ended if attempt.state is State.CONFIRMED and attempt.changed]
             done = [entry.tag for entry in house.lock.log if entry.completion is Completion.SUCCESS]

@@ -28,7 +28,7 @@ async def house(tmp_path):
 async def ended(life, attempt):
     state = f"SELECT state FROM attempt WHERE seq = {attempt.seq}"
     await until(lambda: State(life.rows(state)[0][0]).terminal)
-    return await life.bridge.journal.attempt(attempt.action_id)
+    return await life.bridge.journal.search.attempt(attempt.action_id)
 
 
 async def test_a_right_code_opens_the_door_and_is_told(house):
@@ -98,7 +98,7 @@ async def test_what_a_restart_interrupts_is_not_done_and_ends_once(house, commit
         if committed:
             await life.bridge.journal.commit(attempt)
     async with house.life() as life:
-        attempt = await life.bridge.journal.attempt(attempt.action_id)
+        attempt = await life.bridge.journal.search.attempt(attempt.action_id)
         assert len(life.told(attempt)) == 1
     expected = (State.UNKNOWN, Code.OUTCOME_UNKNOWN) if committed else (State.FAILED, Code.BRIDGE_OFFLINE)
     assert (attempt.state, attempt.code) == expected

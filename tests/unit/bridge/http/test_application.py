@@ -87,7 +87,7 @@ async def test_a_journal_that_cannot_be_read_is_said_so(life, post, monkeypatch)
     async def fails(*_arguments):
         raise StorageUnavailable("secret")
 
-    monkeypatch.setattr(life.bridge.journal, "attempts", fails)
+    monkeypatch.setattr(life.bridge.journal.search, "attempts", fails)
     monkeypatch.setattr(life.bridge.journal, "backlog", fails)
     for path in ("/bridge/attempts", "/metrics"):
         status, body, _ = await post(path, method="GET")

@@ -55,14 +55,14 @@ class TestAttempts:
 
     async def test_it_is_found_by_either_of_its_identities(self, journal):
         attempt = await accepted(journal)
-        assert await journal.attempt(attempt.action_id) == attempt
-        assert await journal.attempt(str(attempt.attempt_id)) == attempt
-        assert await journal.attempt("act_unknown") is None
+        assert await journal.search.attempt(attempt.action_id) == attempt
+        assert await journal.search.attempt(str(attempt.attempt_id)) == attempt
+        assert await journal.search.attempt("act_unknown") is None
 
     async def test_it_is_found_after_the_next_start(self, journal, path, clock):
         attempt = await accepted(journal)
         async with reopened(journal, path, clock) as again:
-            assert await again.attempt(attempt.action_id) == attempt
+            assert await again.search.attempt(attempt.action_id) == attempt
 
     async def test_every_attempt_has_identities_and_a_place_of_its_own(self, journal):
         attempts = [await accepted(journal) for _ in range(10)]
@@ -85,7 +85,7 @@ class TestAttempts:
             for number in range(20):
                 group.start_soon(accept, number)
         for attempt in attempts:
-            assert await journal.attempt(attempt.action_id) == attempt
+            assert await journal.search.attempt(attempt.action_id) == attempt
         assert len({attempt.seq for attempt in attempts}) == 20
         await journal.close()
 
@@ -95,7 +95,7 @@ class TestCommit:
         attempt = await journal.commit(await accepted(journal))
         assert attempt.state is State.COMMITTED
         async with reopened(journal, path, clock) as again:
-            assert await again.attempt(attempt.action_id) == attempt
+            assert await again.search.attempt(attempt.action_id) == attempt
 
     async def test_it_is_committed_once(self, journal):
         attempt = await accepted(journal)
@@ -108,7 +108,7 @@ class TestCommit:
         await journal.end(attempt, Ending(Step.FAIL, code=Code.ACTION_TIMEOUT), silent)
         with pytest.raises(IllegalStep):
             await journal.commit(attempt)
-        assert (await journal.attempt(attempt.action_id)).state is State.FAILED
+        assert (await journal.search.attempt(attempt.action_id)).state is State.FAILED
 
     async def test_a_commit_that_is_not_on_disk_is_told(self, journal):
         attempt = await accepted(journal)
@@ -136,7 +136,7 @@ class TestEnd:
         assert (outcome.code, outcome.message, outcome.changed) == (ending.code, ending.message, ending.changed)
         assert (outcome.stage, outcome.method) == (ending.stage, ending.method or Method.REMOTE_API)
         async with reopened(journal, path, clock) as again:
-            assert await again.attempt(attempt.action_id) == outcome
+            assert await again.search.attempt(attempt.action_id) == outcome
 
     async def test_its_events_are_told_of_the_attempt_as_it_ended(self, journal, bell):
         outcome = await ended(journal, told=tell, custom_id="req_1")
@@ -155,7 +155,7 @@ class TestEnd:
         for again in (attempt, first):
             with pytest.raises(IllegalStep):
                 await journal.end(again, Ending(Step.FAIL, code=Code.LOCK_JAMMED), tell)
-        assert await journal.attempt(attempt.action_id) == first
+        assert await journal.search.attempt(attempt.action_id) == first
         assert len(await journal.unsent(0, 10)) == 3
         assert bell.rings == 1
 
@@ -164,7 +164,7 @@ class TestEnd:
         attempt = await journal.commit(stale)
         with pytest.raises(IllegalStep, match="no longer accepted"):
             await journal.end(stale, Ending(Step.FAIL, code=Code.ACTION_TIMEOUT), tell)
-        assert await journal.attempt(attempt.action_id) == attempt
+        assert await journal.search.attempt(attempt.action_id) == attempt
         assert await journal.unsent(0, 10) == []
 
     async def test_what_was_never_committed_cannot_end_as_unknown(self, journal):
@@ -187,7 +187,7 @@ class TestEnd:
         attempt = await journal.commit(await accepted(journal))
         with pytest.raises(error):
             await journal.end(attempt, Ending(Step.CONFIRM, changed=False), told)
-        assert await journal.attempt(attempt.action_id) == attempt
+        assert await journal.search.attempt(attempt.action_id) == attempt
         assert await journal.unsent(0, 10) == []
         assert bell.rings == 0
         await journal.end(attempt, CONFIRM, tell)

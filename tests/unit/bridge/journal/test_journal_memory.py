@@ -143,7 +143,7 @@ class TestPrune:
         await journal.mark_sent(event.seq for event in await journal.unsent(0, 10))
         clock.pass_time(EVENT_MEMORY - 1)
         await journal.prune()
-        assert await journal.attempt(outcome.action_id) == outcome
+        assert await journal.search.attempt(outcome.action_id) == outcome
         assert await count_events(journal) == 3
 
     async def test_delivered_events_are_forgotten_first(self, journal, clock):
@@ -160,7 +160,7 @@ class TestPrune:
         await journal.tell([make_event(lock_id=None)])
         clock.pass_time(ATTEMPT_MEMORY + 1)
         await journal.prune()
-        assert await journal.attempt(outcome.action_id) is None
+        assert await journal.search.attempt(outcome.action_id) is None
         assert await count_events(journal) == 0
 
     @pytest.mark.parametrize("rebooted", [False, True])
@@ -185,7 +185,7 @@ class TestPrune:
         outcome = await ended(journal, told=tell)
         clock.reboot(away=ATTEMPT_MEMORY + 1)
         await journal.prune()
-        assert await journal.attempt(outcome.action_id) is None
+        assert await journal.search.attempt(outcome.action_id) is None
         assert await journal.unsent(0, 10) == []
 
 

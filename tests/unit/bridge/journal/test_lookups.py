@@ -27,29 +27,29 @@ async def journal(tmp_path, clock):
 class TestAttempts:
     async def test_the_latest_come_first(self, journal):
         made = [await accepted(journal, lock_id=lock_id) for lock_id in ("a", "b", "a")]
-        assert await journal.attempts(None, 100, 100) == made[::-1]
-        assert await journal.attempts(None, 100, 2) == made[:0:-1]
-        assert await journal.attempts(None, made[1].seq, 100) == made[:1]
-        assert await journal.attempts(["a"], 100, 100) == [made[2], made[0]]
-        assert await journal.attempts(["a"], made[2].seq, 100) == [made[0]]
-        assert await journal.attempts(["c"], 100, 100) == []
-        assert await journal.attempts(["b", "a"], 100, 2) == [made[2], made[1]]
-        assert await journal.attempts([], 100, 2) == []
+        assert await journal.search.attempts(None, 100, 100) == made[::-1]
+        assert await journal.search.attempts(None, 100, 2) == made[:0:-1]
+        assert await journal.search.attempts(None, made[1].seq, 100) == made[:1]
+        assert await journal.search.attempts(["a"], 100, 100) == [made[2], made[0]]
+        assert await journal.search.attempts(["a"], made[2].seq, 100) == [made[0]]
+        assert await journal.search.attempts(["c"], 100, 100) == []
+        assert await journal.search.attempts(["b", "a"], 100, 2) == [made[2], made[1]]
+        assert await journal.search.attempts([], 100, 2) == []
 
     async def test_they_are_found_by_either_of_their_identities(self, journal):
         first, second, _ = [await accepted(journal) for _ in range(3)]
-        found = await journal.attempts_named([str(second.attempt_id), first.action_id, "nobody"])
+        found = await journal.search.attempts_named([str(second.attempt_id), first.action_id, "nobody"])
         assert (found[str(second.attempt_id)], found[first.action_id]) == (second, first)
         assert set(found.values()) == {first, second}
-        assert await journal.attempts_named([]) == {}
+        assert await journal.search.attempts_named([]) == {}
 
     @pytest.mark.parametrize("number", [TURN - 1, TURN, TURN + 1, 2 * TURN])
     async def test_many_are_found_in_turns(self, journal, number):
         made = [await accepted(journal) for _ in range(number)]
-        assert await journal.attempts(None, 1000, 1000) == made[::-1]
-        assert await journal.attempts(None, 1000, number - 1) == made[:0:-1]
+        assert await journal.search.attempts(None, 1000, 1000) == made[::-1]
+        assert await journal.search.attempts(None, 1000, number - 1) == made[:0:-1]
         names = [each.action_id for each in made]
-        found = await journal.attempts_named(names)
+        found = await journal.search.attempts_named(names)
         assert [found[name] for name in names] == made
 
 
@@ -58,13 +58,13 @@ class TestLatestEvents:
     async def test_they_come_in_order_however_far_back_they_are(self, journal, number):
         await journal.tell([make_event("rare", n=n) for n in range(2)])
         await journal.tell([make_event("common") for _ in range(number)])
-        found = await journal.latest_events(Sought(lock_ids=["rare"]), 2)
+        found = await journal.search.latest_events(Sought(lock_ids=["rare"]), 2)
         assert [event.body["n"] for event in found] == [0, 1]
-        (latest,) = await journal.latest_events(Sought(), 1)
+        (latest,) = await journal.search.latest_events(Sought(), 1)
         assert latest.lock_id == ("common" if number else "rare")
 
     async def test_there_may_be_none(self, journal):
-        assert await journal.latest_events(Sought(), 5) == []
+        assert await journal.search.latest_events(Sought(), 5) == []
 
 
 async def test_events_that_the_broker_has_not_acknowledged_are_counted(journal):
@@ -84,7 +84,7 @@ async def test_what_was_begun_and_ended_is_counted(journal):
 
 class TestEvents:
     async def ids(self, journal, *, after=0, limit=100, when=ALWAYS, **fields):
-        return [event.body.get("n") for event in await journal.events(Sought(*when, **fields), after, limit)]
+        return [event.body.get("n") for event in await journal.search.events(Sought(*when, **fields), after, limit)]
 
     async def test_they_come_in_the_order_of_the_journal(self, journal, clock):
         for number in range(4):
@@ -119,12 +119,12 @@ class TestEvents:
 
     async def test_by_type_and_by_identity(self, journal):
         await ended(journal, told=tell)
-        events = await journal.events(Sought(*ALWAYS), 0, 100)
+        events = await journal.search.events(Sought(*ALWAYS), 0, 100)
         types = [event.event_type for event in events]
         assert types == ["lock.action_completed", "action_attempt.unlock_door.succeeded", "lock.unlocked"]
 
         async def found(**fields):
-            return [event.event_type for event in await journal.events(Sought(*ALWAYS, **fields), 0, 100)]
+            return [event.event_type for event in await journal.search.events(Sought(*ALWAYS, **fields), 0, 100)]
 
         assert await found(event_types=types[:1]) == types[:1]
         assert await found(event_types=[]) == []

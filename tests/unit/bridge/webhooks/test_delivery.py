@@ -11,7 +11,8 @@ import trio.testing
 
 from bridge.bell import Bell
 from bridge.errors import StorageUnavailable
-from bridge.journal import Journal, inline, open_journal
+from bridge.journal import inline, open_journal
+from bridge.journal.posting import Posting
 from bridge.model import Event
 from bridge.webhooks.delivery import FIRST_PAUSE, GIVE_UP, LONGEST_PAUSE, TIDY_PAUSE, Posted, Webhooks, pause
 from bridge.webhooks.signing import Signer
@@ -64,7 +65,7 @@ class Place:
         try:
             async with anyio.create_task_group() as group:
                 if configured:
-                    self.journal.begin_posting()
+                    self.journal.posting.begin()
 
                     @asynccontextmanager
                     async def connect():
@@ -75,7 +76,7 @@ class Place:
                     )
                     group.start_soon(self.webhooks.run)
                 else:
-                    self.given_up = await self.journal.end_posting()
+                    self.given_up = await self.journal.posting.end()
                 yield
                 group.cancel_scope.cancel()
         finally:
@@ -89,7 +90,7 @@ class Place:
             await self.journal.tell([Event(event_id, "lock.locked", lock_id, body)])
 
     async def unposted(self):
-        return await self.journal.unposted_lines()
+        return await self.journal.posting.lines()
 
     def of(self, lock_id):
         return [body["number"] for body in self.receiver.bodies if body["lock"] == lock_id]
@@ -192,9 +193,9 @@ async def test_what_cannot_be_marked_is_not_posted_again_in_the_same_life(place)
     assert place.of("front_door") == [1]
 
 
-@pytest.mark.parametrize("name", ["unposted_lines", "unposted", "mark_posted", "give_up_posting"])
+@pytest.mark.parametrize("name", ["lines", "first", "mark", "give_up"])
 async def test_a_journal_that_fails_for_a_while_is_asked_again(place, monkeypatch, name):
-    sound, failed = getattr(Journal, name), []
+    sound, failed = getattr(Posting, name), []
 
     async def failing_once(journal, *args):
         if not failed:
@@ -202,7 +203,7 @@ async def test_a_journal_that_fails_for_a_while_is_asked_again(place, monkeypatc
             raise StorageUnavailable("not now")
         return await sound(journal, *args)
 
-    monkeypatch.setattr(Journal, name, failing_once)
+    monkeypatch.setattr(Posting, name, failing_once)
     async with place.life():
         await place.tell(number=2)
         await anyio.sleep(60)
@@ -260,7 +261,7 @@ async def test_the_brokers_acknowledgement_is_not_the_webhooks_nor_the_other_way
         await place.journal.mark_sent([1, 2])
         place.clock.step_wall(8 * 24 * 3600)
         await place.journal.prune()
-        assert (await place.journal.unposted("front_door")).body["number"] == 2
+        assert (await place.journal.posting.first("front_door")).body["number"] == 2
         assert place.journal._store._connection.execute("SELECT count(*) FROM event").fetchone()[0] == 1
 
 
@@ -277,7 +278,7 @@ async def test_a_receiver_that_asks_for_a_pause_gets_it(place):
 
 async def test_an_event_that_comes_in_while_a_line_ends_is_not_left_behind(place, monkeypatch):
     async with place.life():
-        look = place.journal.unposted
+        look = place.journal.posting.first
 
         async def look_just_before(lock_id):
             found = await look(lock_id)
@@ -286,7 +287,7 @@ async def test_an_event_that_comes_in_while_a_line_ends_is_not_left_behind(place
                 await settle()
             return found
 
-        monkeypatch.setattr(place.journal, "unposted", look_just_before)
+        monkeypatch.setattr(place.journal.posting, "first", look_just_before)
         await place.tell()
         await anyio.sleep(60)
     assert place.of("front_door") == [1, 2]
