@@ -30,12 +30,6 @@ def anyio_backend():
     return ("trio", {"clock": trio.testing.MockClock(autojump_threshold=0)})
 
 
-@pytest.fixture
-async def house(tmp_path):
-    async with House.standing(tmp_path) as house:
-        yield house
-
-
 class Cut:
     """Ends a link once, before or after the value of a number that passes one way, counted over all links."""
 

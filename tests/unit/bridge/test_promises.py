@@ -36,12 +36,6 @@ def anyio_backend():
     return ("trio", {"clock": trio.testing.MockClock(autojump_threshold=0)})
 
 
-@pytest.fixture
-async def house(tmp_path):
-    async with House.standing(tmp_path) as house:
-        yield house
-
-
 @dataclass(frozen=True)
 class Mishap:
     """A link that ends at a write of the bridge, counted over all links."""

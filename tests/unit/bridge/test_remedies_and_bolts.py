@@ -9,18 +9,12 @@ import trio.testing
 from bridge import radios
 from bridge.ble.radio import RadioDown
 from drivers.virtual.faults import Trouble
-from tests.support.house import FRONT, TTL, House, check, until
+from tests.support.house import FRONT, TTL, check, until
 
 
 @pytest.fixture
 def anyio_backend():
     return ("trio", {"clock": trio.testing.MockClock(autojump_threshold=0)})
-
-
-@pytest.fixture
-async def house(tmp_path):
-    async with House.standing(tmp_path) as house:
-        yield house
 
 
 def interlock(life):

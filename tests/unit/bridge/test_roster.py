@@ -14,7 +14,7 @@ from bridge.credentials import Credentials
 from bridge.roster import Roster
 from drivers.nuki import NukiDriver
 from drivers.virtual.peripheral import VirtualSettings
-from tests.support.house import BACK, FRONT, TTL, House, until
+from tests.support.house import BACK, FRONT, TTL, until
 
 CONFIG = """\
 [bridge]
@@ -30,12 +30,6 @@ radio = "bluez"
 @pytest.fixture
 def anyio_backend():
     return ("trio", {"clock": trio.testing.MockClock(autojump_threshold=0)})
-
-
-@pytest.fixture
-async def house(tmp_path):
-    async with House.standing(tmp_path) as house:
-        yield house
 
 
 class TestLending:
