@@ -417,6 +417,8 @@ class KeyPart:
     prompt: str
     """What the owner is asked for, and in which form: "Key slot (0 to 255)"."""
     secret: bool = True
+    needed: bool = True
+    """Whether the key is none without it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -486,7 +488,7 @@ class KeyImporting(Driver, Protocol):
     """Whether there is no other way: `pair` then refuses, and says so."""
 
     def key_from(self, parts: Mapping[str, str]) -> Credential:
-        """Make the credential of what the owner gave: each of `key_parts` by its name, as text.
+        """Make the credential of what the owner gave: each of `key_parts` that is needed or given, by its name.
 
         Raises:
             PairingError: a part does not have its form; the message names it and the form, never the value.

@@ -62,7 +62,11 @@ def _asked_for(driver: KeyImporting) -> dict[str, str] | None:
     ):
         return None
     tell(driver.key_guide)
-    return {part.name: _ask(part.prompt, secret=part.secret).strip() for part in driver.key_parts}
+    parts = {
+        part.name: _ask(part.prompt, secret=part.secret, default=None if part.needed else "").strip()
+        for part in driver.key_parts
+    }
+    return {name: text for name, text in parts.items() if text}
 
 
 def _ask(question: str, *, secret: bool, default: str | None = None) -> str:

@@ -38,7 +38,7 @@ def brought(lock: Subject, parts: Mapping[str, str] | None) -> Credential | None
             f"On a terminal you are asked for it; without one, give a file of it with --key-file."
         )
     for part in driver.key_parts:
-        if not parts.get(part.name):
+        if part.needed and not parts.get(part.name):
             raise WrongUsage(f'the key lacks "{part.name}": {part.prompt}')
     if unknown := [name for name in parts if name not in names]:
         raise WrongUsage(f"the key of a {driver.name} lock has no part {unknown[0]!r}; it has {', '.join(names)}")

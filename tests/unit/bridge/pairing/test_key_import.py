@@ -17,7 +17,11 @@ class Vendor:
     capabilities = Capabilities(actions=frozenset(Action))
     options = Options
     credential = Credential
-    key_parts = (KeyPart("slot", "Slot (a number)", secret=False), KeyPart("key", "Key (hex digits)"))
+    key_parts = (
+        KeyPart("slot", "Slot (a number)", secret=False),
+        KeyPart("key", "Key (hex digits)"),
+        KeyPart("model", "Model", secret=False, needed=False),
+    )
     key_guide = "The vendor's app shows it."
     key_needed = True
 
@@ -57,11 +61,11 @@ def test_a_lock_that_can_make_its_key_needs_none(driver):
             Vendor(),
             ADDRESS,
             None,
-            f"a vendor lock wants the key that its vendor made (slot, key). {Vendor.key_guide} {HOW}",
+            f"a vendor lock wants the key that its vendor made (slot, key, model). {Vendor.key_guide} {HOW}",
         ),
         (Vendor(), ADDRESS, {"slot": "1"}, 'the key lacks "key": Key (hex digits)'),
         (Vendor(), ADDRESS, KEY | {"slot": ""}, 'the key lacks "slot": Slot (a number)'),
-        (Vendor(), ADDRESS, KEY | {"pin": "1"}, "the key of a vendor lock has no part 'pin'; it has slot, key"),
+        (Vendor(), ADDRESS, KEY | {"pin": "1"}, "the key of a vendor lock has no part 'pin'; it has slot, key, model"),
         (Vendor(), ADDRESS, KEY | {"slot": "one"}, "the slot must be a number"),
         (Either(), None, KEY, "a key is for one lock: name its address too (lock-bridge scan shows it)"),
     ],
