@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import os
-import stat
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -24,7 +23,6 @@ from bridge.errors import BridgeError
 from drivers.base import Credential, Driver
 
 _FOLDER = "credentials"
-_LONGEST = 65536
 
 
 class CredentialError(BridgeError):
@@ -154,22 +152,16 @@ class Credentials:
 
 def _read(path: Path, lock_id: str) -> bytes:
     try:
-        file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        return private_file.read(path)
     except FileNotFoundError:
         raise CredentialMissing(f'the lock "{lock_id}" has not been paired; use: lock-bridge pair') from None
+    except private_file.Exposed as exposed:
+        raise CredentialError(
+            f"{path} can be read by others (mode {exposed.mode:04o}); "
+            f"if nobody has, do: chmod 600 {path}; else remove the bridge from the lock and pair it again"
+        ) from None
     except OSError as error:
         raise CredentialError(f"{path} cannot be read: {error.strerror}") from None
-    status = os.fstat(file)
-    if not stat.S_ISREG(status.st_mode):
-        os.close(file)
-        raise _damaged(path)
-    with open(file, "rb") as stream:  # noqa: PTH123 - the file is open already, and must be the one that is checked
-        if status.st_mode & 0o077:
-            raise CredentialError(
-                f"{path} can be read by others (mode {stat.S_IMODE(status.st_mode):04o}); "
-                f"if nobody has, do: chmod 600 {path}; else remove the bridge from the lock and pair it again"
-            )
-        return stream.read(_LONGEST)
 
 
 def _parsed(content: bytes, path: Path) -> dict[str, Any]:

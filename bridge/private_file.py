@@ -12,7 +12,16 @@ LONGEST = 1024 * 1024
 
 
 class Exposed(PermissionError):
-    """Others than its owner can read the file or write it."""
+    """Others than its owner can read the file or write it.
+
+    Attributes:
+        mode: the file's permissions, as in `chmod`.
+    """
+
+    def __init__(self, mode: int) -> None:
+        """Refuse a file of these permissions."""
+        super().__init__(f"others can read it (mode {mode:04o})")
+        self.mode = mode
 
 
 def read(path: Path) -> bytes:
@@ -28,7 +37,7 @@ def read(path: Path) -> bytes:
         if not stat.S_ISREG(status.st_mode):
             raise OSError(0, "it is not a file")
         if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-            raise Exposed
+            raise Exposed(stat.S_IMODE(status.st_mode))
         return stream.read(LONGEST)
 
 

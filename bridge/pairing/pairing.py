@@ -72,16 +72,29 @@ class Pairing:
         return Paired(lock_id, lock.driver.name, address, lock.known is not None, snapshot, brought is not None)
 
     async def _make_key(self, way: Conversation, lock_id: str, asked: PairingRequest, tell: Tell) -> Snapshot:
-        """Have the lock trust a new key and keep it; return the lock's state, read over it."""
+        """Have the lock trust a new key and keep it, and forget an earlier one; return its state, read over the new."""
+        earlier = self._known(way, lock_id)
         tell(Step(Stage.FOUND, f"{way.address} is ready. Pairing with it; stay near ..."))
         credential = await way.pair(asked)
         tell(Step(Stage.PROVING, "The lock gave the bridge a key. Reading its state over it ..."))
         try:
-            return await self._keep(way, lock_id, credential)
+            snapshot = await self._keep(way, lock_id, credential)
         except (DriverError, CredentialError) as error:
             tell(Step(Stage.UNDOING, "That did not work. Having the lock forget the key again ..."))
             left = _left(await way.forget(credential), f'"{asked.name}"')
             raise NotPaired(f"{str(error).rstrip('.')}. No key was kept here.{left}") from error
+        if earlier is not None:
+            tell(Step(Stage.UNDOING, "Having the lock forget the key that the bridge had before ..."))
+            if (trouble := await way.forget(earlier)) is not None:
+                tell(Step(Stage.UNDOING, f"The earlier key is removed here.{_left(trouble, 'the older of the two')}"))
+        return snapshot
+
+    def _known(self, way: Conversation, lock_id: str) -> Credential | None:
+        """Return the key that the bridge has to the lock already; None if there is none that can be used."""
+        try:
+            return self.keys.load(lock_id, way.driver)
+        except CredentialError:
+            return None
 
     async def _take_key(self, way: Conversation, lock_id: str, brought: Credential, tell: Tell) -> Snapshot:
         """Keep the key that was brought; return the lock's state, read over it."""

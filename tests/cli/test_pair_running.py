@@ -162,6 +162,15 @@ async def test_a_running_bridge_takes_a_new_key_of_a_known_lock(place):
         assert (await place.run("unlock", "front")).returncode == 0
 
 
+async def test_a_lock_that_is_paired_anew_forgets_the_earlier_key(place):
+    await place.pair("--write")
+    async with running(place):
+        ended = await place.pair()
+        assert "Having the lock forget the key that the bridge had before" in ended.stderr
+        assert place.users == ["lock-bridge g1"]
+        assert (await place.run("unlock", "front")).returncode == 0
+
+
 async def test_a_failure_in_the_running_bridge_is_told_with_its_exit_code(place):
     await place.pair("--write")
     async with running(place):
