@@ -83,7 +83,15 @@ class Application:
         except Exception:  # whatever it is, its client gets an answer and the log the reason
             log.exception("request failed", path=scope["path"][:200])
             answer = answers.problem(500, "internal_error", "The bridge failed to answer.", as_maker=maker)
-        await answer(scope, receive, _marked(send))
+        sender = _Sender(send)
+        try:
+            await answer(scope, receive, sender)
+        except Exception:  # a route that answers for itself failed at it
+            if sender.begun:
+                raise
+            log.exception("request failed", path=scope["path"][:200])
+            failure = answers.problem(500, "internal_error", "The bridge failed to answer.", as_maker=True)
+            await failure(scope, receive, sender)
 
     def _find(self, scope: Scope) -> _Place | None:
         for place in self._places.values():
@@ -149,17 +157,20 @@ def _not_allowed(methods: Iterable[str]) -> Problem:
     return Problem(405, "method_not_allowed", f"Here may be used: {allow}.", {"allow": allow})
 
 
-def _marked(send: Send) -> Send:
-    """Give every answer a request id, those of routes that answer for themselves too."""
+class _Sender:
+    """Gives every answer a request id, also of routes that answer for themselves, and knows whether it has begun."""
 
-    async def marked(message: Message) -> None:
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.begun = False
+
+    async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
+            self.begun = True
             headers = MutableHeaders(scope=message)
             headers.setdefault(REQUEST_ID, str(uuid.uuid4()))
             headers.setdefault("x-content-type-options", "nosniff")
-        await send(message)
-
-    return marked
+        await self._send(message)
 
 
 async def _nothing(_request: Request) -> Response:

@@ -8,6 +8,7 @@ import pytest
 import trio.testing
 
 from bridge.errors import StorageUnavailable
+from bridge.http import sandbox
 from bridge.http.application import Application
 from bridge.http.door import operations
 from bridge.http.guard import LocalGuard
@@ -34,7 +35,7 @@ async def life(house):
 @pytest.fixture
 def post(life):
     """Posts, and returns the status, the body and the headers of the answer."""
-    application = Application(operations(life.bridge), LocalGuard())
+    application = Application(operations(life.bridge), LocalGuard(), sandbox.routes(life.bridge))
 
     async def post(path, method="POST", **body):
         sent = []
@@ -105,3 +106,14 @@ async def test_a_failure_of_ours_is_an_answer_too_and_tells_nothing_of_itself(li
         assert status == 500
         assert "secret" not in json.dumps(answer)
         assert headers[b"seam-request-id"]
+
+
+async def test_a_route_that_answers_for_itself_fails_as_others_do(life, post, monkeypatch):
+    def fails(*_arguments):
+        raise ValueError("secret")
+
+    monkeypatch.setattr(type(life.bridge.sandbox), "do", fails)
+    status, answer, headers = await post(f"/bridge/sandbox/{FRONT}/jam")
+    assert (status, answer["error_code"]) == (500, "INTERNAL_ERROR")
+    assert "secret" not in json.dumps(answer)
+    assert headers[b"seam-request-id"]
