@@ -5,7 +5,6 @@ Rules:
    so a slow hash would protect nothing and would let anybody keep the bridge busy with wrong keys.
 2. A key is found by its public part and compared in constant time.
 3. The store is looked at whenever a key is shown, so that one that is revoked ends at once.
-4. The file is complete or absent, and its owner's alone.
 
 Seam's clients take keys that begin with `seam_`, but not with `seam_at`, `seam_cst` or `seam_pk`, which name tokens of
 other kinds.
@@ -13,23 +12,19 @@ other kinds.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import hmac
-import json
-import os
 import secrets
-from collections.abc import Collection, Generator, Iterable
-from contextlib import contextmanager
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import Field
 
-from bridge import private_file
 from bridge.errors import BridgeError
+from bridge.key_file import Document, KeptKey, KeyFile, unused_id
 
 FILE = "api_keys.json"
 PREFIX = "seam_lb_"
@@ -47,32 +42,15 @@ class ApiKeyError(BridgeError):
     """The keys cannot be read or written. The message names the file and the remedy."""
 
 
-class ApiKey(BaseModel, frozen=True, extra="forbid", hide_input_in_errors=True):
+class ApiKey(KeptKey, frozen=True):
     """A key as it is kept."""
 
-    id: Annotated[str, Field(pattern=r"^[0-9a-f]{8}$")]
-    """Its public part."""
-    name: str
-    """What its holder is called."""
     scope: Scope
-    locks: frozenset[str] | None = None
-    """The locks that it is for; None for all."""
-    created_at: datetime
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", repr=False)]
 
     def allows(self, scope: Scope) -> bool:
         """Tell whether the key is good for this."""
         return scope in ("read", self.scope)
-
-    def covers(self, lock_id: str) -> bool:
-        """Tell whether the key is for this lock."""
-        return self.locks is None or lock_id in self.locks
-
-
-class _Document(BaseModel, frozen=True, extra="forbid", hide_input_in_errors=True):
-    """The file."""
-
-    keys: tuple[ApiKey, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +74,7 @@ class ApiKeys:
 
     def __init__(self, state_dir: Path) -> None:
         """Open nothing yet."""
-        self._state_dir = state_dir
-        self._path = state_dir / FILE
-        self._seen: tuple[int, ...] | None = None
-        self._known: dict[str, ApiKey] = {}
+        self._file = KeyFile(state_dir, FILE, Document[ApiKey], ApiKeyError)
 
     def list(self) -> list[ApiKey]:
         """Return the keys, the oldest first.
@@ -107,7 +82,7 @@ class ApiKeys:
         Raises:
             ApiKeyError: the file cannot be used.
         """
-        return list(self._read().values())
+        return list(self._file.read().values())
 
     def make(self, name: str, scope: Scope, locks: Collection[str] | None = None) -> Made:
         """Make a key and keep what recognises it.
@@ -117,12 +92,10 @@ class ApiKeys:
         Raises:
             ApiKeyError: the file cannot be used, or holds as many as it may.
         """
-        with self._open_folder() as folder:
-            known = self._read()
+        with self._file.change() as known:
             if len(known) >= MOST:
                 raise ApiKeyError(f"there are {MOST} keys already; revoke some with: lock-bridge api-key revoke ID")
-            while (public := secrets.token_hex(4)) in known:
-                pass
+            public = unused_id(known)
             secret = f"{PREFIX}{public}_{secrets.token_hex(32)}"
             kept = ApiKey(
                 id=public,
@@ -132,7 +105,7 @@ class ApiKeys:
                 created_at=datetime.now(UTC).replace(microsecond=0),
                 sha256=_digest(secret),
             )
-            self._write(folder, [*known.values(), kept])
+            known[public] = kept
         return Made(kept, secret)
 
     def revoke(self, key_id: str) -> bool:
@@ -141,12 +114,8 @@ class ApiKeys:
         Raises:
             ApiKeyError: the file cannot be used.
         """
-        with self._open_folder() as folder:
-            known = self._read()
-            if known.pop(key_id, None) is None:
-                return False
-            self._write(folder, known.values())
-        return True
+        with self._file.change() as known:
+            return known.pop(key_id, None) is not None
 
     def find(self, secret: str) -> ApiKey | None:
         """Return what is kept of a key that is shown, if it is one.
@@ -154,60 +123,11 @@ class ApiKeys:
         Raises:
             ApiKeyError: the file cannot be used, so no key is good.
         """
-        known = self._read()
+        known = self._file.read()
         public, _, _ = secret.removeprefix(PREFIX).partition("_")
         found = known.get(public)
         same = hmac.compare_digest(_digest(secret), found.sha256 if found else _NOBODYS)
         return found if same else None
-
-    def _read(self) -> dict[str, ApiKey]:
-        """Return the keys by their ids, reading the file if it is another than before."""
-        try:
-            status = self._path.stat()
-        except FileNotFoundError:
-            self._seen, self._known = None, {}
-            return {}
-        except OSError as error:
-            raise ApiKeyError(f"{self._path} cannot be read: {error.strerror}") from None
-        mark = (status.st_ino, status.st_mtime_ns, status.st_ctime_ns, status.st_size)
-        if mark != self._seen:
-            try:
-                document = _Document.model_validate_json(private_file.read(self._path))
-            except private_file.Exposed:
-                raise ApiKeyError(
-                    f"{self._path} can be written or read by others; do: chmod 600 {self._path}"
-                ) from None
-            except OSError as error:
-                raise ApiKeyError(f"{self._path} cannot be read: {error.strerror}") from None
-            except (ValidationError, ValueError):
-                raise ApiKeyError(f"{self._path} is damaged; remove it, and make new keys") from None
-            self._seen, self._known = mark, {key.id: key for key in document.keys}
-        return dict(self._known)
-
-    @contextmanager
-    def _open_folder(self) -> Generator[int]:
-        """Open the state folder for a change: one at a time, or what one process revokes another could bring back."""
-        try:
-            folder = os.open(self._state_dir, os.O_RDONLY | os.O_DIRECTORY)
-        except OSError as error:
-            raise self._unwritable(error) from None
-        try:
-            fcntl.flock(folder, fcntl.LOCK_EX)
-            yield folder
-        finally:
-            os.close(folder)
-
-    def _write(self, folder: int, keys: Iterable[ApiKey]) -> None:
-        document = _Document(keys=tuple(keys)).model_dump(mode="json")
-        try:
-            private_file.replace(folder, FILE, json.dumps(document, indent=2).encode() + b"\n")
-        except OSError as error:
-            raise self._unwritable(error) from None
-
-    def _unwritable(self, error: OSError) -> ApiKeyError:
-        return ApiKeyError(
-            f"{self._path} cannot be written: {error.strerror}; run this as the owner of {self._state_dir} or as root"
-        )
 
 
 def _digest(secret: str) -> str:

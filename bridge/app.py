@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import signal
 import uuid
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 import anyio.abc
 import structlog
 
-from bridge import __version__, events, radios
+from bridge import __version__, events, radios, sdnotify, supervision
 from bridge.attempt import State, Step
 from bridge.availability import Availability
 from bridge.bell import Bell
@@ -26,9 +26,10 @@ from bridge.dispatcher import Dispatcher
 from bridge.errors import Code, StorageUnavailable
 from bridge.http import door as http
 from bridge.interlock import Interlock
-from bridge.journal import Journal, open_journal
+from bridge.journal import Journal, in_thread, open_journal
 from bridge.lock import Lock
 from bridge.locks import configured
+from bridge.memory import Memory
 from bridge.model import Attempt, Ending
 from bridge.mqtt.announcements import Announcements
 from bridge.mqtt.door import Announcer, Door
@@ -39,14 +40,16 @@ from bridge.mqtt.settings import mqtt_settings
 from bridge.mqtt.topics import Topics
 from bridge.outbox import Outbox
 from bridge.policy import Rules
+from bridge.progress import Progress
 from bridge.questions import Questions
 from bridge.radionews import RadioNews
-from bridge.reckoning import Memory, Reckoner
+from bridge.reckoning import Reckoner
 from bridge.refusals import Refusals
 from bridge.roster import Roster
 from bridge.sandbox import Sandbox
-from bridge.sdnotify import notify
 from bridge.sessions import Sessions
+from bridge.signing import Signers
+from bridge.signing_keys import SigningKeys
 from bridge.simulator import TASKS, Simulator
 from bridge.states import States
 from bridge.tasks import Tasks
@@ -63,6 +66,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
+T = TypeVar("T")
+
 JOURNAL_FILE = "journal.db"
 STOP_GRACE = 20.0
 """Seconds in which attempts past their commit point may come to their outcome once the bridge is told to stop."""
@@ -72,6 +77,8 @@ FAREWELL = 3.0
 """Seconds in which the last events may reach the broker."""
 PRUNE_PAUSE = 3600.0
 """Seconds between the journal's clean-ups."""
+JOURNAL_TIME = 60.0
+"""Seconds in which the journal must be done with one thing: more than the worst card takes."""
 
 
 async def serve(config: Config) -> None:
@@ -83,9 +90,9 @@ async def serve(config: Config) -> None:
     """
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async with running(config):
-            notify("READY=1")
+            sdnotify.notify("READY=1")
             await anext(signals)
-            notify("STOPPING=1")
+            sdnotify.tell("STOPPING=1\nSTATUS=stopping")
 
 
 @asynccontextmanager
@@ -101,9 +108,15 @@ async def running(config: Config) -> AsyncGenerator[Bridge]:
     """
     clock = SystemClock(config.bridge.trust_clock)
     bell = Bell()
-    journal = await open_journal(config.bridge.state_dir / JOURNAL_FILE, clock, bell)
+    progress = Progress()
+
+    async def run(work: Callable[[], T], /) -> T:
+        with progress.expected("the journal", within=JOURNAL_TIME):
+            return await in_thread(work)
+
+    journal = await open_journal(config.bridge.state_dir / JOURNAL_FILE, clock, bell, run)
     try:
-        bridge = await Bridge.make(config, journal, clock, bell)
+        bridge = await Bridge.make(config, journal, clock, bell, progress)
         with http.listening(config) as listeners:
             async with anyio.create_task_group() as group:
                 await group.start(bridge.run)
@@ -126,6 +139,7 @@ class Bridge:
     journal: Journal
     bell: Bell
     clock: Clock
+    progress: Progress
     identity: Identity
     radio: Radio
     caretaker: Caretaker | None
@@ -150,7 +164,7 @@ class Bridge:
     webhooks: Webhooks | None
 
     @classmethod
-    async def make(cls, config: Config, journal: Journal, clock: Clock, bell: Bell) -> Bridge:
+    async def make(cls, config: Config, journal: Journal, clock: Clock, bell: Bell, progress: Progress) -> Bridge:
         """Put the bridge together; nothing runs yet.
 
         Raises:
@@ -172,7 +186,7 @@ class Bridge:
         tell = partial(events.of_attempt, identity=identity)
 
         def worker_of(lock: Lock) -> Worker:
-            sessions = Sessions(lock, radio, states)
+            sessions = Sessions(lock, radio, states, progress)
             addresses[lock.id] = lock.address
             watchers[lock.address] = watcher = Watcher(
                 sessions=sessions,
@@ -181,9 +195,16 @@ class Bridge:
                 clock=clock,
                 reckoner=Reckoner(lock.id, identity),
                 memory=Memory.restored(facts.get(fact_of(lock.id))),
+                progress=progress,
             )
             return Worker(
-                sessions=sessions, journal=journal, watcher=watcher, clock=clock, interlock=interlock, tell=tell
+                sessions=sessions,
+                journal=journal,
+                watcher=watcher,
+                clock=clock,
+                interlock=interlock,
+                tell=tell,
+                progress=progress,
             )
 
         workers = {lock.id: worker_of(lock) for lock in locks}
@@ -197,6 +218,7 @@ class Bridge:
             rules=_rules(config),
             memory=2.0 * config.commands.max_ttl,
             tell=tell,
+            signers=partial(_signers, config.bridge.id, SigningKeys(config.bridge.state_dir)),
         )
         questions = Questions(
             locks,
@@ -229,7 +251,7 @@ class Bridge:
             announcements=announcements,
             barrier_limit=config.commands.max_ttl,
         )
-        session = Session(mqtt_settings(config, announcer.will(topics)))
+        session = Session(mqtt_settings(config, announcer.will(topics)), progress)
 
         def take_in(lock: Lock) -> Worker:
             states.add(lock.id, lock.name, lock.driver.name)
@@ -248,6 +270,7 @@ class Bridge:
             journal=journal,
             bell=bell,
             clock=clock,
+            progress=progress,
             identity=identity,
             radio=radio,
             caretaker=caretaker,
@@ -274,7 +297,7 @@ class Bridge:
         async with anyio.create_task_group() as group:
             await group.start(self.radio.run)
             if self.caretaker is not None:
-                group.start_soon(self.caretaker.run)
+                group.start_soon(self.caretaker.run, self.progress)
             group.start_soon(self.availability.run)
             await self._take_up()
             group.start_soon(self.roster.run)
@@ -285,6 +308,7 @@ class Bridge:
             await group.start(self.session.run, self.door.serve)
             group.start_soon(self._keep_tidy)
             group.start_soon(self._let_go)
+            group.start_soon(supervision.keep_informed, self)
             task_status.started()
 
     async def stop(self) -> None:
@@ -328,11 +352,14 @@ class Bridge:
                 await self.journal.end(attempt, ending, lambda ended: events.of_attempt(ended, self.identity))
 
     async def _tell_loss(self, set_aside: Path) -> None:
-        """Tell of a damaged journal, once, even if the start that found it came to nothing."""
-        details = {"message": "The journal was damaged; what it held is not remembered.", "epoch": self.journal.epoch}
+        """Tell of a journal that was set aside, once, even if the start that found it came to nothing."""
+        details = {
+            "message": "An earlier journal was set aside; what it held is not remembered.",
+            "epoch": self.journal.epoch,
+        }
         event = events.of_bridge("bridge.journal_reset", self.identity, self.clock.wall(), details)
         if await self.journal.tell_once(f"loss told: {set_aside.name}", [event]):
-            log.error("journal was damaged and begun anew", set_aside=str(set_aside))
+            log.error("journal was set aside and begun anew", set_aside=str(set_aside))
 
     async def _keep_tidy(self) -> None:
         while True:
@@ -370,7 +397,11 @@ async def _webhooks(config: Config, journal: Journal, bell: Bell, clock: Clock) 
 
 def _rules(config: Config) -> Rules:
     commands = config.commands
-    return Rules(commands.ttl, commands.require_expiry, commands.rate_limit, commands.queue_limit)
+    return Rules(commands.ttl, commands.require_expiry, commands.rate_limit, commands.queue_limit, commands.max_ttl)
+
+
+def _signers(bridge_id: str, keys: SigningKeys) -> Signers:
+    return Signers(bridge_id, keys.good())
 
 
 def _discoveries(config: Config, topics: Topics, locks: list[Lock]) -> list[Discovery]:

@@ -17,6 +17,7 @@ from bridge.journal import Journal
 from bridge.lock import Lock
 from bridge.model import Attempt, Command, Ending
 from bridge.refusals import Refusals
+from bridge.signing import Signers
 from bridge.worker import Tell, Worker
 
 log = structlog.get_logger()
@@ -44,6 +45,7 @@ class Dispatcher:
         rules: policy.Rules,
         memory: float,
         tell: Tell,
+        signers: Callable[[], Signers] = Signers,
     ) -> None:
         self._workers = workers
         self._permissions = {lock_id: worker.lock.permission for lock_id, worker in workers.items()}
@@ -54,6 +56,7 @@ class Dispatcher:
         self._rules = rules
         self._memory = memory
         self._tell = tell
+        self._signers = signers
         self._turn = anyio.Lock()
         self._stopping = False
 
@@ -68,7 +71,7 @@ class Dispatcher:
         Raises:
             Refused: the first rule that it breaks; nothing was recorded.
         """
-        return await self._noted(message.lock_id, lambda: policy.read(message, self._permissions))
+        return await self._noted(message.lock_id, lambda: policy.read(message, self._permissions, self._signers()))
 
     async def submit_task(self, command: Command) -> Attempt:
         """Take the task of a lock's worker or refuse it. It is on disk on return, and under way.
@@ -110,7 +113,7 @@ class Dispatcher:
                 case policy.Replay(attempt):
                     return Receipt(attempt, replayed=True)
                 case policy.Accept(deadline):
-                    attempt = await self._journal.accept(command, deadline)
+                    attempt = await self._record(command, deadline)
                 case policy.Hopeless(deadline, reason):
                     attempt = await self._journal.accept(command, deadline)
                     return Receipt(await self._fail(attempt, reason), replayed=False)
@@ -121,6 +124,16 @@ class Dispatcher:
             ) from error
         crash.point("after_accept")
         return Receipt(attempt, replayed=False)
+
+    async def _record(self, command: Command, deadline: float) -> Attempt:
+        """Record a command while its worker is on the way to the lock already."""
+        worker = self._workers[command.lock_id]
+        worker.expect(deadline)
+        try:
+            return await self._journal.accept(command, deadline)
+        except BaseException:
+            worker.dismiss()
+            raise
 
     async def _fail(self, attempt: Attempt, reason: Refused) -> Attempt:
         """End an attempt before it is begun; where that cannot be recorded, it is left to be tried."""

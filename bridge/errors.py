@@ -32,6 +32,8 @@ class Code(StrEnum):
     COMMAND_EXPIRED = "COMMAND_EXPIRED"
     CLOCK_NOT_TRUSTED = "CLOCK_NOT_TRUSTED"
     EXPIRY_REQUIRED = "EXPIRY_REQUIRED"
+    SIGNATURE_REQUIRED = "SIGNATURE_REQUIRED"
+    SIGNATURE_INVALID = "SIGNATURE_INVALID"
     RATE_LIMITED = "RATE_LIMITED"
     DEVICE_BUSY = "DEVICE_BUSY"
     STORAGE_UNAVAILABLE = "STORAGE_UNAVAILABLE"
@@ -97,6 +99,7 @@ class Objection(StrEnum):
     NOT_FOUND = "not_found"
     ACTION_NOT_ALLOWED = "action_not_allowed"
     ACTION_NOT_SUPPORTED = "action_not_supported"
+    SIGNATURE_REQUIRED = "signature_required"
     DEVICE_BUSY = "device_busy"
     DEVICE_OFFLINE = "device_offline"
     BRIDGE_OFFLINE = "bridge_offline"
@@ -116,6 +119,7 @@ _STATUSES = MappingProxyType(
         Objection.EVENT_NOT_FOUND: 404,
         Objection.NOT_FOUND: 404,
         Objection.ACTION_NOT_ALLOWED: 403,
+        Objection.SIGNATURE_REQUIRED: 403,
         Objection.ACTION_NOT_SUPPORTED: 409,
         Objection.DEVICE_BUSY: 409,
         Objection.DEVICE_OFFLINE: 409,

@@ -22,6 +22,8 @@ class Lock:
     """None until it is paired."""
     actions: frozenset[Action]
     """What the configuration allows."""
+    require_signature: bool = False
+    """Whether it takes from elsewhere what is signed alone."""
     connection: Literal["on_demand", "always"] = "on_demand"
     linger: float = 10.0
     """Seconds that a link is kept after its last use."""
@@ -34,4 +36,4 @@ class Lock:
     def permission(self) -> Permission:
         """What may be asked of it."""
         capabilities = self.driver.capabilities
-        return Permission(self.actions, capabilities.actions, capabilities.auto_lock)
+        return Permission(self.actions, capabilities.actions, capabilities.auto_lock, self.require_signature)

@@ -23,10 +23,17 @@ def configured(config: Config, virtual: Mapping[str, Credential]) -> list[Lock]:
         virtual: the keys to virtual locks of this process, by the lock's id; other keys are in the state folder.
     """
     stored = Credentials(config.bridge.state_dir)
-    return [made(lock, virtual.get(lock.id) or stored_key(stored, lock)) for lock in config.locks]
+    return [
+        made(
+            lock,
+            virtual.get(lock.id) or stored_key(stored, lock),
+            require_signature=config.requires_signature(lock),
+        )
+        for lock in config.locks
+    ]
 
 
-def made(lock: LockConfig, credential: Credential | None) -> Lock:
+def made(lock: LockConfig, credential: Credential | None, *, require_signature: bool) -> Lock:
     """Return a lock as it is configured, with its key."""
     return Lock(
         id=lock.id,
@@ -36,6 +43,7 @@ def made(lock: LockConfig, credential: Credential | None) -> Lock:
         options=lock.options,
         credential=credential,
         actions=lock.actions,
+        require_signature=require_signature,
         connection=lock.connection,
         linger=lock.linger,
         read_log=lock.read_log,

@@ -2,17 +2,24 @@
 
 To break off an exchange with the log costs the connection, so each page of it goes on for a moment though a command
 waits; then it is broken off.
+
+A log that forgets what is read is read only where its owner says so, entry by entry: each is recorded before the next
+is taken, and one that could not be recorded is kept and told first. Lost is at most the one that was under way when
+the link or the process ended.
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import anyio
 import anyio.lowlevel
 import structlog
 
-from bridge.reckoning import Memory, Page, Place
+from bridge.memory import Memory, Place
+from bridge.reckoning import Page
 from bridge.sessions import Sessions
-from drivers.base import DriverError, Fault, LinkLost, LogRecord, Session
+from drivers.base import Consuming, ConsumingOptions, DriverError, Fault, LinkLost, LogRecord, Session
 
 log = structlog.get_logger()
 
@@ -38,6 +45,13 @@ class Logbook:
         self._page = anyio.CancelScope()
         self._shut_until = 0.0
         self._was_read = False
+        self._taken: LogRecord | None = None
+
+    @property
+    def consumed(self) -> bool:
+        """Whether the log forgets what is read of it, and is to be read all the same."""
+        options = self._sessions.lock.options
+        return isinstance(options, ConsumingOptions) and options.consume_log
 
     @property
     def followed(self) -> bool:
@@ -47,8 +61,8 @@ class Logbook:
     @property
     def open(self) -> bool:
         """Whether the log is to be read, as far as is known."""
-        wanted = self._sessions.lock.read_log and self._sessions.lock.driver.capabilities.log
-        return wanted and anyio.current_time() >= self._shut_until
+        can = self._sessions.lock.driver.capabilities.log or self.consumed
+        return self._sessions.lock.read_log and can and anyio.current_time() >= self._shut_until
 
     def hurry(self) -> None:
         """A command waits: give what cannot be broken off a moment, and no more."""
@@ -62,7 +76,10 @@ class Logbook:
         """
         try:
             with self._sessions.within(LOG_TIME):
-                page = await self._news(session, memory)
+                if isinstance(session, Consuming) and self.consumed:
+                    page = await self._take(session, memory)
+                else:
+                    page = await self._news(session, memory)
         except DriverError as error:
             if error.fault is Fault.NOT_AUTHORIZED:
                 self._shut_until = anyio.current_time() + SHUT
@@ -70,8 +87,31 @@ class Logbook:
                 return None
             await self._sessions.drop()
             raise
-        self._was_read = True
+        self._was_read = self._was_read or not page.more
         return page
+
+    async def _take(self, session: Consuming, memory: Memory) -> Page:
+        """Return the next entry that is not recorded yet; on first acquaintance, none of all that there are."""
+        first = not self._was_read
+        if memory.place is None:
+            while await self._take_one(session) is not None:
+                pass
+            return Page([], acquaintance=True, taken=True)
+        number = memory.place.index + 1
+        if self._taken is None or self._taken.record_id < number:
+            found = await self._take_one(session)
+            self._taken = None if found is None else replace(found, record_id=number)
+        if self._taken is None:
+            return Page([], taken=True)
+        return Page([self._taken], first_look=first, taken=True, more=True)
+
+    async def _take_one(self, session: Consuming) -> LogRecord | None:
+        """Take an entry, whatever else waits; one that is under way is not broken off within its time."""
+        await anyio.lowlevel.checkpoint_if_cancelled()
+        with anyio.CancelScope(shield=True, deadline=anyio.current_time() + PAGE_TIME) as self._page:
+            return await session.take()
+        await anyio.lowlevel.checkpoint_if_cancelled()
+        raise LinkLost("The lock's log was not read in time.")
 
     async def _news(self, session: Session, memory: Memory) -> Page:
         place, first = memory.place, not self._was_read

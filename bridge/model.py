@@ -40,6 +40,8 @@ class Command:
     custom_id: str | None = None
     expires_at: datetime | None = None
     """The sender's own deadline, by wall time."""
+    signed: bool = False
+    """Its sender's signature is good."""
     expires_in: float | None = None
     """Seconds left of the message's own expiry, on arrival."""
     perhaps_queued: bool = False

@@ -3,14 +3,19 @@
 The rules apply in this order, and the first that is broken is the answer:
 1. A command is never retained.
 2. It is well formed.
-3. It is for a lock that there is, and asks what that lock's configuration allows and its driver can do.
+3. It is for a lock that there is; it is signed if it must be, and a signature that is there is good; and it asks what
+   that lock's configuration allows and its driver can do.
 4. A repetition of an accepted command gets that command's reply again.
-5. It is fresh: there is a deadline, and the deadline has not passed.
+5. It is fresh: there is a deadline, and the deadline has not passed. That of a signed one is near, or what was
+   recorded could be given again later.
 6. A lock is not asked the same thing too often.
 7. Not too many wait for a lock.
 8. It is not hopeless now.
 
 `read` applies the first three, `admit` the others.
+
+What must be signed is what comes from anywhere but the gateway itself: over MQTT, and over HTTP from the network. There
+Seam's clients, who cannot sign, are refused.
 """
 
 from __future__ import annotations
@@ -21,11 +26,17 @@ from datetime import datetime
 
 from bridge.errors import Code, Refused
 from bridge.model import Attempt, Command
+from bridge.signing import Signers
 from bridge.wire import maker
 from drivers.base import Action, Method
 
 RATE_WINDOW = 60.0
 """Seconds over which the rate limit counts."""
+SKEW = 10.0
+"""Seconds that the clock of who signs may be ahead of the bridge's."""
+
+
+NOBODY = Signers()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +74,8 @@ class Permission:
     """By its driver."""
     auto_lock: bool = False
     """Whether its driver can tell it when to lock itself."""
+    require_signature: bool = False
+    """Whether it takes from elsewhere what is signed alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +89,8 @@ class Rules:
     """Commands of one kind for one lock in a minute; 0 for no limit."""
     queue_limit: int
     """Commands that wait for one lock while another is carried out."""
+    max_ttl: float = 60.0
+    """Seconds for which a command may be signed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +131,13 @@ class Replay:
     attempt: Attempt
 
 
-def read(message: Message, locks: Mapping[str, Permission]) -> Command:
+def read(message: Message, locks: Mapping[str, Permission], signers: Signers = NOBODY) -> Command:
     """Read a message by rules 1 to 3.
+
+    Args:
+        message: as it came.
+        locks: what may be asked of each, by its id.
+        signers: whose signatures are good.
 
     Raises:
         Refused: the rule that it breaks.
@@ -134,6 +154,10 @@ def read(message: Message, locks: Mapping[str, Permission]) -> Command:
     permission = locks.get(message.lock_id)
     if permission is None:
         raise Refused(Code.LOCK_NOT_FOUND, f"This bridge has no lock {message.lock_id[:64]!r}.")
+    if request.signature is not None:
+        signers.check(request.signature, message.lock_id, request.action)
+    elif permission.require_signature:
+        _check_at_gateway(message.method)
     if request.action not in permission.allowed:
         raise Refused(
             Code.ACTION_NOT_ALLOWED,
@@ -148,6 +172,7 @@ def read(message: Message, locks: Mapping[str, Permission]) -> Command:
         arrived=message.arrived,
         custom_id=request.custom_id,
         expires_at=request.expires_at,
+        signed=request.signature is not None,
         expires_in=message.expires_in,
         perhaps_queued=message.perhaps_queued,
         unremembered=message.unremembered,
@@ -162,8 +187,10 @@ def check_task(command: Command, permission: Permission, driver: str) -> Command
     """Apply rule 3 to a lock's task, `CONFIGURE_AUTO_LOCK`.
 
     Raises:
-        Refused: the lock cannot do it, or its configuration does not allow it to be locked.
+        Refused: the lock cannot do it, or its configuration does not allow it, or wants it signed, which it cannot be.
     """
+    if permission.require_signature:
+        _check_at_gateway(command.method)
     if not permission.auto_lock:
         raise Refused(
             Code.ACTION_NOT_SUPPORTED, f"CONFIGURE_AUTO_LOCK is not supported: the driver {driver!r} cannot do it."
@@ -200,6 +227,19 @@ def admit(command: Command, rules: Rules, facts: Facts) -> Accept | Hopeless | R
     raise facts.hindrance
 
 
+def _check_at_gateway(method: Method) -> None:
+    """See that what is not signed was given at the gateway itself, with the bridge's own key.
+
+    Raises:
+        Refused: it came from elsewhere.
+    """
+    if method is not Method.BLUETOOTH_KEY:
+        raise Refused(
+            Code.SIGNATURE_REQUIRED,
+            "This lock takes signed commands only; sign it with a key that lock-bridge signing-key create makes.",
+        )
+
+
 def _lifetime(command: Command, rules: Rules, facts: Facts) -> float:
     """Return for how many seconds from its arrival the command may be tried."""
     if command.unremembered:
@@ -212,12 +252,9 @@ def _lifetime(command: Command, rules: Rules, facts: Facts) -> float:
         limits.append(command.expires_in)
     if command.expires_at is not None:
         if facts.clock_trusted:
-            limits.append((command.expires_at - facts.wall).total_seconds())
-        elif command.action is not Action.LOCK:
-            raise Refused(
-                Code.CLOCK_NOT_TRUSTED,
-                "The bridge does not know the time, so it cannot honour expires_at; send a Message Expiry instead.",
-            )
+            limits.append(_left(command, command.expires_at, rules, facts))
+        else:
+            _check_without_time(command)
     if len(limits) == 1:
         if rules.require_expiry:
             raise Refused(Code.EXPIRY_REQUIRED, "Commands to this bridge must carry a Message Expiry or expires_at.")
@@ -229,3 +266,28 @@ def _lifetime(command: Command, rules: Rules, facts: Facts) -> float:
     if min(limits) <= 0:
         raise Refused(Code.COMMAND_EXPIRED, "The command's deadline had passed when it arrived.")
     return min(limits)
+
+
+def _left(command: Command, expires_at: datetime, rules: Rules, facts: Facts) -> float:
+    """Return for how many seconds more its sender wants the command to be tried."""
+    left = (expires_at - facts.wall).total_seconds()
+    if command.signed and left > rules.max_ttl + SKEW:
+        raise Refused(
+            Code.SIGNATURE_INVALID,
+            f"The command is signed for {left:.0f} s from now; at most {rules.max_ttl:.0f} s are taken.",
+        )
+    return left
+
+
+def _check_without_time(command: Command) -> None:
+    """See that a command with `expires_at` can be taken while the time is not known."""
+    if command.signed:
+        raise Refused(
+            Code.CLOCK_NOT_TRUSTED,
+            "The bridge does not know the time, so it cannot tell a signed command from a recorded one.",
+        )
+    if command.action is not Action.LOCK:
+        raise Refused(
+            Code.CLOCK_NOT_TRUSTED,
+            "The bridge does not know the time, so it cannot honour expires_at; send a Message Expiry instead.",
+        )

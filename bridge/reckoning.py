@@ -10,6 +10,9 @@ Rules:
    once an entry of that very time says otherwise.
 5. Times are the lock's own, by their distance from its present: its clock may be wrong. Where there is no such distance
    nothing is put right.
+6. A log that forgets what is read of it is of a lock that does not tell its time. An entry of it was made after the log
+   was last found empty; where its date says so, too, the lock's clock is right, and else it is not dated.
+7. Such a log does not tell our own operations from those of others' phones: as many as we did are ours.
 """
 
 from __future__ import annotations
@@ -17,15 +20,14 @@ from __future__ import annotations
 import secrets
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
-from typing import Any, Literal
-
-from pydantic import BaseModel, ValidationError
+from typing import Any
 
 from bridge.attempt import State
 from bridge.errors import code_of
+from bridge.memory import Bolt, Memory, Own, Pending, Place
 from bridge.model import Attempt, Event, Operation, Task
 from bridge.wire import operation as wire
 from bridge.wire import state, text
@@ -46,8 +48,6 @@ PENDING = 16
 BATTERY_MARGIN = 5
 """Percent by which a battery must be over a limit before it is said to be better than it was."""
 
-Bolt = Literal["locked", "unlocked"]
-
 _STANDS: MappingProxyType[LockState, Bolt] = MappingProxyType(
     {LockState.LOCKED: "locked", LockState.UNLOCKED: "unlocked", LockState.UNLATCHED: "unlocked"}
 )
@@ -56,52 +56,6 @@ _BRINGS: MappingProxyType[Action, Bolt] = MappingProxyType(
 )
 _DONE: MappingProxyType[Bolt, Action] = MappingProxyType({"locked": Action.LOCK, "unlocked": Action.UNLOCK})
 _WORSE: tuple[BatteryStatus, ...] = ("critical", "low", "good", "full")
-
-
-class Place(BaseModel, frozen=True):
-    """The last log entry that was taken account of; its time tells it from that of a log that began anew."""
-
-    index: int
-    at: datetime | None = None
-
-
-class Pending(BaseModel, frozen=True):
-    """An operation that was told without the log's word."""
-
-    bolt: Bolt
-    method: Method
-    since: datetime
-    until: datetime
-    """It was done between these, by the bridge's wall clock."""
-    attempt_id: str | None = None
-    """Of the attempt that it was told with, if it was."""
-    told: tuple[dict[str, Any], ...] = ()
-    """The events that name the means, as they were told."""
-
-
-class Memory(BaseModel, frozen=True):
-    """What outlives the bridge of one lock."""
-
-    place: Place | None = None
-    """None until the log was first read."""
-    bolt: Bolt | None = None
-    """Where the bolt stood, all that was told taken into account; None if that is not known."""
-    seen_at: datetime | None = None
-    """When it was last seen there."""
-    pending: tuple[Pending, ...] = ()
-    last_operation: state.LastOperation | None = None
-    connected: bool | None = None
-    """Whether the lock was last said to be available; None if nothing was said yet."""
-    battery: BatteryStatus | None = None
-    """What was last said of the battery."""
-
-    @classmethod
-    def restored(cls, kept: str | None) -> Memory:
-        """Return it from what was kept; what cannot be read is as if there were nothing."""
-        try:
-            return cls.model_validate_json(kept or "{}")
-        except ValidationError:
-            return cls()
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +92,10 @@ class Page:
     """Whether the log is followed from here on: what is in the page is not told, but may explain."""
     first_look: bool = False
     """Whether it is read for the first time in this life: what cannot be dated may be of any age."""
+    taken: bool = False
+    """Whether the log has forgotten them."""
+    more: bool = False
+    """Whether there may be more to read."""
 
 
 def explained(memory: Memory, snapshot: Snapshot) -> bool:
@@ -154,6 +112,8 @@ class Reckoner:
 
     def follow(self, memory: Memory, page: Page, now: Now) -> tuple[Memory, list[Event]]:
         """Take account of log entries that come after the memory's place."""
+        if page.taken:
+            memory, page, now = _of_a_log_that_forgets(memory, page, now)
         explains = _matches(memory.pending, page.records, now)
         events: list[Event] = []
         bolt, last = memory.bolt, memory.last_operation
@@ -192,10 +152,23 @@ class Reckoner:
         pending = Pending(bolt=bolt, method=method, since=memory.seen_at or now.wall, until=now.wall)
         return _awaiting(memory.model_copy(update=seen), pending, events), events
 
-    def ended(self, memory: Memory, attempt: Attempt, told: Sequence[Event], now: Now) -> Memory:
-        """Take account of an attempt that was told."""
+    def ended(
+        self, memory: Memory, attempt: Attempt, told: Sequence[Event], now: Now, *, log_is_nameless: bool = False
+    ) -> Memory:
+        """Take account of an attempt that was told.
+
+        Args:
+            memory: before it.
+            attempt: which has its outcome.
+            told: by what it was told.
+            now: the moment.
+            log_is_nameless: whether the lock's log will not tell it from what others did.
+        """
         if isinstance(attempt.action, Task):
             return memory  # the bolt has nothing to do with it
+        if log_is_nameless and attempt.state in (State.UNKNOWN, State.CONFIRMED) and attempt.changed is not False:
+            own = Own(bolt=_BRINGS[attempt.action], since=attempt.accepted_at, until=now.wall)
+            memory = memory.model_copy(update={"own": (*memory.own, own)[-PENDING:]})
         if attempt.state is State.UNKNOWN:
             return memory.model_copy(update={"bolt": None})
         if attempt.state is not State.CONFIRMED:
@@ -280,6 +253,32 @@ class Reckoner:
 
 
 _NAMES_MEANS = ("lock.action_completed", "lock.locked", "lock.unlocked")
+
+
+def _of_a_log_that_forgets(memory: Memory, page: Page, now: Now) -> tuple[Memory, Page, Now]:
+    """Return them as they are of one that does not: with a clock, where it is right, and with our own as ours."""
+    earliest = memory.emptied_at - SAME_CLOCK if memory.emptied_at else None
+    left, records = list(memory.own), list[LogRecord]()
+    for record in page.records:
+        if record.at is None or record.at > now.wall + SAME_CLOCK or (earliest is not None and record.at < earliest):
+            record = replace(record, at=None)  # noqa: PLW2901 - as it can be believed
+        own = next((each for each in left if _may_be(each, record)), None)
+        if own is not None:
+            left.remove(own)
+            record = replace(record, ours=True, method=Method.REMOTE_API)  # noqa: PLW2901 - as above
+        records.append(record)
+    changes: dict[str, Any] = {"own": tuple(left)}
+    if not page.more:
+        changes = {"own": tuple(own for own in left if now.wall <= own.until + SLACK), "emptied_at": now.wall}
+    lock_time = max([now.wall, *(record.at for record in records if record.at is not None)])
+    return memory.model_copy(update=changes), replace(page, records=records), replace(now, lock_time=lock_time)
+
+
+def _may_be(own: Own, record: LogRecord) -> bool:
+    """Tell whether an entry may be of an operation of ours."""
+    if not record.perhaps_ours or record.action is None or _BRINGS[record.action] != own.bolt:
+        return False
+    return record.at is None or own.since - SLACK <= record.at <= own.until + SLACK
 
 
 def _awaiting(memory: Memory, pending: Pending, told: Sequence[Event]) -> Memory:

@@ -109,7 +109,7 @@ class Roster:
                 elif lock.id in self._known or lock.address in served or self._twins_are_here:
                     found.after_restart.append(lock.id)  # above all, one bolt never has two workers
                 else:
-                    self._begin(lock)
+                    self._begin(lock, require_signature=config.requires_signature(lock))
                     found.added.append(lock.id)
             return found
 
@@ -134,8 +134,9 @@ class Roster:
         bluetooth = self._config.bluetooth
         return bluetooth.radio == "virtual" and bluetooth.virtual_air is None
 
-    def _begin(self, lock: LockConfig) -> None:
+    def _begin(self, lock: LockConfig, *, require_signature: bool) -> None:
         self._known[lock.id] = lock
-        self._workers[lock.id] = self._take_in(made(lock, stored_key(self.keys, lock)))
+        key = stored_key(self.keys, lock)
+        self._workers[lock.id] = self._take_in(made(lock, key, require_signature=require_signature))
         self._more.ring()
         log.info("lock added", lock_id=lock.id)

@@ -11,6 +11,7 @@ import anyio
 
 from bridge.ble.radio import Absence, OpenLink, Radio, Unreachable
 from bridge.lock import Lock
+from bridge.progress import Progress
 from bridge.states import States
 from drivers.base import Credential, DriverError, Fault, LinkLost, Session, Snapshot
 
@@ -18,6 +19,8 @@ HEARD_POLL = 1.0
 """Seconds between looks at whether a lock has been heard again."""
 MOVING_POLL = 0.3
 """Seconds between reads of a lock whose motor turns."""
+DROP_TIME = 60.0
+"""Seconds in which a link must be ended, which no cancellation cuts short."""
 
 
 class OutOfTime(LinkLost):
@@ -30,8 +33,9 @@ class OutOfTime(LinkLost):
 class Sessions:
     """The one session at a time with a lock. Used by that lock's worker alone."""
 
-    def __init__(self, lock: Lock, radio: Radio, states: States) -> None:
+    def __init__(self, lock: Lock, radio: Radio, states: States, progress: Progress) -> None:
         self.lock = lock
+        self._progress = progress
         self._radio = radio
         self._states = states
         self._link: OpenLink | None = None
@@ -140,7 +144,8 @@ class Sessions:
         """End the link at once, whatever state it is in: a lock that is mute is not asked for a farewell."""
         session, self._session = self._session, None
         link, self._link = self._link, None
-        with anyio.CancelScope(shield=True):
+        name = f"letting go of {self.lock.id}"
+        with anyio.CancelScope(shield=True), self._progress.expected(name, within=DROP_TIME):
             if link is not None:
                 await link.aclose()
             if session is not None:

@@ -98,6 +98,7 @@ _OBJECTIONS: Mapping[Code, Objection] = MappingProxyType(
         Code.LOCK_NOT_FOUND: Objection.DEVICE_NOT_FOUND,
         Code.ACTION_NOT_ALLOWED: Objection.ACTION_NOT_ALLOWED,
         Code.ACTION_NOT_SUPPORTED: Objection.ACTION_NOT_SUPPORTED,
+        Code.SIGNATURE_REQUIRED: Objection.SIGNATURE_REQUIRED,
         Code.RATE_LIMITED: Objection.RATE_LIMITED,
         Code.DEVICE_BUSY: Objection.DEVICE_BUSY,
         Code.DEVICE_OFFLINE: Objection.DEVICE_OFFLINE,

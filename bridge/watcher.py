@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -27,16 +28,20 @@ from bridge.errors import StorageUnavailable
 from bridge.journal import Journal
 from bridge.lock import Lock
 from bridge.logbook import Logbook
+from bridge.memory import Memory
 from bridge.model import Attempt, Event
-from bridge.reckoning import Memory, Now, Reckoner, explained
+from bridge.progress import Progress
+from bridge.reckoning import Now, Reckoner, explained
 from bridge.sessions import Sessions
 from bridge.states import States
-from drivers.base import Advertisement, DriverError, Session, Snapshot
+from drivers.base import Advertisement, DriverError, Session, Sighting, Snapshot
 
 log = structlog.get_logger()
 
 LOOK_TIME = 15.0
 """Seconds for which a lock that nobody asked for is looked for."""
+SLACK = 105.0
+"""Seconds that a look, or the reading of the log after it, may take on top before it counts as stuck."""
 AFTERWARDS = 1.0
 """Seconds after a command, if no other comes, before the lock is looked at: why it refused, what else was done."""
 RETRY_PAUSE = 5.0
@@ -78,8 +83,10 @@ class Watcher:
         clock: Clock,
         reckoner: Reckoner,
         memory: Memory,
+        progress: Progress,
     ) -> None:
         self._sessions = sessions
+        self._progress = progress
         self._journal = journal
         self._states = states
         self._clock = clock
@@ -94,7 +101,10 @@ class Watcher:
         self._retry_pause = RETRY_PAUSE
         self._passing_looks = 0
         self._hinted = False
-        self._hint_from = 0.0
+        self._marks: Mapping[str, str] = {}  # what was advertised last, by its kind
+        self._seen_marks: Mapping[str, str] = {}  # what was advertised last before the lock was read
+        self._hint_from = 0.0  # when a hint is believed again
+        self._hint_rests = 0.0  # the same, in any case some time
         self._hint_pause = HINT_PAUSE
         self._standing_since = 0.0
         self._standing_pause = STANDING_PAUSE
@@ -109,13 +119,24 @@ class Watcher:
     def heard(self, advertisement: Advertisement) -> None:
         """Take an advertisement of the lock's, from any task."""
         sighting = self.lock.driver.sight(advertisement)
-        if sighting is None or sighting.changed is None:
+        changed = None if sighting is None else self._changed(sighting)
+        if changed is None:
             return
-        if not sighting.changed:
-            self._hint_from, self._hint_pause = 0.0, HINT_PAUSE
+        if not changed:
+            # Only after a quiet time, or whoever forges advertisements could have the lock looked at without pause.
+            if anyio.current_time() >= self._hint_rests + self._hint_pause:
+                self._hint_from, self._hint_pause = 0.0, HINT_PAUSE
         elif not self._hinted:
             self._bell.ring()
-        self._hinted = sighting.changed
+        self._hinted = changed
+
+    def _changed(self, sighting: Sighting) -> bool | None:
+        """Tell whether an advertisement hints at a change since the last look; None if it does not tell."""
+        if not sighting.marks:
+            return sighting.changed
+        self._marks = {**self._marks, **sighting.marks}
+        self._seen_marks = {**self._marks, **self._seen_marks}  # the first of a kind has nothing to be compared with
+        return self._marks != self._seen_marks
 
     def hurry(self) -> None:
         """A command waits: give what cannot be broken off a moment, and no more."""
@@ -136,7 +157,8 @@ class Watcher:
         now = self._now(None)
         if before is not None and not self._logbook.followed:
             memory, events = self._reckoner.settle(memory, before, now)
-        return Told(self._reckoner.ended(memory, attempt, told, now), [*events, *told])
+        after = self._reckoner.ended(memory, attempt, told, now, log_is_nameless=self._logbook.consumed)
+        return Told(after, [*events, *told])
 
     def kept(self, told: Told) -> Mapping[str, str]:
         """Return what the journal is to keep of it."""
@@ -221,9 +243,10 @@ class Watcher:
     async def _look(self) -> None:
         """Read the lock, and tell what was found."""
         stood = self._sessions.open
+        marks = self._marks
         stay = 0.0 if self._states.known(self.lock.id) else self.lock.linger
         try:
-            with self._sessions.within(LOOK_TIME):
+            with self._expected(), self._sessions.within(LOOK_TIME):
                 session, snapshot = await self._sessions.settled(LOOK_TIME)
         except DriverError as error:
             log.info("lock not read", lock_id=self.lock.id, reason=error.message)
@@ -234,7 +257,7 @@ class Watcher:
             return
         if not stood:
             self._standing_since = anyio.current_time()
-        self._looked()
+        self._looked(marks)
         done = await self._reckon(session, snapshot)
         await self._tell_condition()
         pause = self._next_look() if done else self._longer_pause()
@@ -243,10 +266,17 @@ class Watcher:
         self._look_at = anyio.current_time() + pause
         self._leave_at = max(self._leave_at, anyio.current_time() + (stay or (pause if pause <= PASSING_PAUSE else 0)))
 
-    def _looked(self) -> None:
-        """Believe the hint that led to this look no more, unless it comes again."""
-        self._hinted = False
-        self._hint_from = anyio.current_time() + self._hint_pause
+    def _expected(self) -> AbstractContextManager[None]:
+        return self._progress.expected(f"the look at {self.lock.id}", within=LOOK_TIME + SLACK)
+
+    def _looked(self, marks: Mapping[str, str]) -> None:
+        """Believe the hint that led to this look no more, unless it comes again; `marks` were advertised before it."""
+        self._seen_marks = marks
+        self._hinted = self._marks != marks
+        now = anyio.current_time()
+        if now >= self._hint_rests + self._hint_pause:
+            self._hint_pause = HINT_PAUSE
+        self._hint_from = self._hint_rests = now + self._hint_pause
         self._hint_pause = min(2 * self._hint_pause, self.lock.poll or AUTO_POLL)
         if self.lock.poll == 0 and self._hint_pause >= AUTO_POLL:
             self._hint_from = math.inf
@@ -293,14 +323,18 @@ class Watcher:
         """Tell what is new in the log; tell whether it was read, or is not to be."""
         if not self._logbook.open:
             return True
-        try:
-            page = await self._logbook.news(session, self._memory)
-        except DriverError as error:
-            log.info("log not read", lock_id=self.lock.id, reason=error.message)
-            return False
-        if page is not None:
-            crash.point("before_told")
-            await self._record(*self._reckoner.follow(self._memory, page, self._now(session)))
+        more = True
+        while more:
+            with self._expected():  # a log may be long: each page is a piece of work
+                try:
+                    page = await self._logbook.news(session, self._memory)
+                except DriverError as error:
+                    log.info("log not read", lock_id=self.lock.id, reason=error.message)
+                    return False
+                if page is not None:
+                    crash.point("before_told")
+                    await self._record(*self._reckoner.follow(self._memory, page, self._now(session)))
+            more = page is not None and page.more
         return True
 
     async def _tell_condition(self) -> None:
@@ -317,7 +351,8 @@ class Watcher:
         Raises:
             StorageUnavailable: nothing was recorded, and the memory is as before.
         """
-        if events or memory.model_copy(update={"seen_at": self._memory.seen_at}) != self._memory:
+        passing = {"seen_at": self._memory.seen_at, "emptied_at": self._memory.emptied_at}
+        if events or memory.model_copy(update=passing) != self._memory:
             kept = {fact_of(self.lock.id): memory.model_dump_json(exclude_none=True)}
             await self._journal.tell(events, kept)
             for event in events:

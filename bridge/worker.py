@@ -8,13 +8,14 @@ Rules:
    is unknown.
 4. A command never waits for what is done at leisure (see `watcher`), but for half a second where to break it off would
    cost a connection.
+5. A command that is sure to be taken is not waited for: the lock is connected to while it is being recorded.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
@@ -24,6 +25,7 @@ import structlog
 
 from bridge import autolock, crash
 from bridge.attempt import State, Step
+from bridge.bell import Bell
 from bridge.ble.radio import RadioDown
 from bridge.clock import Clock
 from bridge.errors import Code, StorageUnavailable, code_of
@@ -31,7 +33,8 @@ from bridge.interlock import Interlock
 from bridge.journal import Journal
 from bridge.lock import Lock
 from bridge.model import Attempt, Ending, Event, Task
-from bridge.readback import read_back
+from bridge.progress import Progress
+from bridge.readback import BUDGET, read_back
 from bridge.sessions import OutOfTime, Sessions
 from bridge.watcher import Told, Watcher
 from drivers.base import (
@@ -65,6 +68,8 @@ ACTUATION_TIME = 45.0
 """Seconds for which a lock's own report of the end is waited for: longer than the slowest motor with its retries."""
 STORAGE_PAUSE = 1.0
 """Seconds between tries to write an outcome to a journal that cannot be written."""
+SLACK = 60.0
+"""Seconds by which an attempt may exceed its times before it counts as stuck: links end slowly."""
 
 Tell = Callable[[Attempt], Sequence[Event]]
 
@@ -81,6 +86,7 @@ class Worker:
         clock: Clock,
         interlock: Interlock,
         tell: Tell,
+        progress: Progress,
     ) -> None:
         self._sessions = sessions
         self._journal = journal
@@ -88,7 +94,11 @@ class Worker:
         self._clock = clock
         self._interlock = interlock
         self._tell = tell
+        self._progress = progress
         self._queue: deque[Attempt] = deque()
+        self._called = Bell()  # rung when there is an attempt or a loan, or no attempt will come
+        self._awaited: float | None = None  # the deadline, in boot time, of a command that is being recorded
+        self._trouble: DriverError | None = None  # for which the lock was not reached for that command
         self._before: Snapshot | None = None  # what the lock said before anything was sent
         self._lending = anyio.Lock()
         self._loan: _Loan | None = None
@@ -107,11 +117,25 @@ class Worker:
         """How many attempts wait, not counting the one that is being carried out."""
         return len(self._queue)
 
+    def expect(self, deadline: float) -> None:
+        """Connect to the lock for a command that is being recorded, and wait for it to be enqueued.
+
+        Args:
+            deadline: the command's, in boot time.
+        """
+        if not self._sessions.open:
+            self._awaited = deadline
+            self._interrupt()
+
+    def dismiss(self) -> None:
+        """Expect a command no longer: it could not be recorded."""
+        self._awaited = None
+        self._called.ring()
+
     def enqueue(self, attempt: Attempt) -> None:
         """Have an attempt carried out after those before it."""
         self._queue.append(attempt)
-        self._leisure.cancel()
-        self._watcher.hurry()
+        self._call()
 
     async def run(self) -> None:
         """Carry out attempts until told to stop."""
@@ -128,8 +152,7 @@ class Worker:
         """Leave the lock to somebody else: once no attempt is under way its link is given up, and attempts wait."""
         async with self._lending:
             loan = self._loan = _Loan()
-            self._leisure.cancel()
-            self._watcher.hurry()
+            self._call()
             try:
                 await loan.begun.wait()
                 yield
@@ -152,15 +175,43 @@ class Worker:
         """Leave even an attempt past its commit point; the next start resolves it."""
         self._past_commit.cancel()
 
+    def _call(self) -> None:
+        self._interrupt()
+        self._called.ring()
+
+    def _interrupt(self) -> None:
+        """Have the worker leave what it does at leisure."""
+        self._leisure.cancel()
+        self._watcher.hurry()
+
     async def _next(self) -> Attempt:
         await anyio.lowlevel.checkpoint_if_cancelled()  # once told to stop, nothing more is begun
         while self._loan or not self._queue:
             if self._loan:
                 await self._lend(self._loan)
+            elif self._awaited is not None:
+                await self._reach(self._awaited)
             else:
                 with anyio.CancelScope() as self._leisure:
                     await self._watcher.watch()
+        self._awaited = None
         return self._queue.popleft()
+
+    async def _reach(self, deadline: float) -> None:
+        """Connect for a command that is being recorded; what goes wrong is told as the command's end, if it comes."""
+        self._called.take()
+        left = deadline - self._clock.boottime()
+        try:
+            with self._expected("approach", max(0.0, left)), self._sessions.within(left):
+                await self._sessions.get(left)
+        except DriverError as error:
+            self._trouble = error
+            await self._sessions.drop()
+        with anyio.move_on_after(deadline - self._clock.boottime()):
+            await self._called.wait()
+        self._awaited = None
+        if not self._queue:
+            self._trouble = None
 
     async def _lend(self, loan: _Loan) -> None:
         await self._sessions.drop()
@@ -171,7 +222,9 @@ class Worker:
         """Bring one attempt to its outcome."""
         self._before = None
         if attempt.state is State.ACCEPTED:
-            near = await self._approach(attempt)
+            left = max(0.0, attempt.deadline - self._clock.boottime())
+            with self._expected("approach", left):
+                near = await self._approach(attempt)
         else:
             near = None  # committed in an earlier life: never sent again
         with anyio.CancelScope(shield=True) as self._past_commit:
@@ -180,7 +233,9 @@ class Worker:
                 return
             with self._interlock.move():
                 if near is None:
-                    await self._end(attempt, await self._resolve(attempt, Stage.WRITTEN))
+                    with self._expected("look back", BUDGET):
+                        ending = await self._resolve(attempt, Stage.WRITTEN)
+                    await self._end(attempt, ending)
                 else:
                     await self._go(attempt, near)
 
@@ -195,13 +250,22 @@ class Worker:
             if attempt.over(self._clock.boot_id, self._clock.boottime()):
                 ending = _failed(Code.ACTION_TIMEOUT, "The deadline passed before the lock was ready.")
             else:
-                ending = await self._actuate(attempt, actuation)
+                with self._expected("action", ACTUATION_TIME + BUDGET):
+                    ending = await self._actuate(attempt, actuation)
         await self._end(attempt, ending)
+
+    def _expected(self, what: str, seconds: float) -> AbstractContextManager[None]:
+        return self._progress.expected(f"the {what} at {self.lock.id}", within=seconds + SLACK)
 
     async def _approach(self, attempt: Attempt) -> Actuation | Ending:
         """Come as near as one can without moving the bolt, trying again until the deadline."""
-        trouble: DriverError | None = None
-        while not attempt.over(self._clock.boot_id, now := self._clock.boottime()):
+        trouble, self._trouble = self._trouble, None
+        while trouble is None or trouble.fault in RETRIED:
+            if trouble is not None:
+                await anyio.sleep(RETRY_PAUSE)
+            now = self._clock.boottime()
+            if attempt.over(self._clock.boot_id, now):
+                break
             left = attempt.deadline - now
             try:
                 with self._sessions.within(left):
@@ -214,9 +278,6 @@ class Worker:
             except DriverError as error:
                 trouble = error
                 await self._sessions.drop()
-            if trouble.fault not in RETRIED:
-                break
-            await anyio.sleep(RETRY_PAUSE)
         if trouble is None:
             return _failed(Code.ACTION_TIMEOUT, "The deadline passed while the command was waiting.")
         await self._sessions.give_up(trouble)

@@ -8,7 +8,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Collection, Generator, Iterable
+from collections.abc import AsyncGenerator, Callable, Collection, Generator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -20,6 +20,8 @@ from bleak.exc import BleakDBusError
 
 from bridge.ble.bluetoothd import ADAPTER, Bluetoothd, Objects, Properties, choose_adapter, devices_at
 from bridge.ble.claim import Claim
+from bridge.ble.client import BluezClient
+from bridge.ble.hearing import ALLOWANCE, Heard, Hearing
 from bridge.ble.link import BleakLink
 from bridge.ble.radio import Cause, RadioDown, Unreachable
 from bridge.ble.rfkill import blocks
@@ -35,27 +37,15 @@ if TYPE_CHECKING:
     from bridge.ble.scan import Scan
     from bridge.clock import Clock
 
-ALLOWANCE = 30.0
-"""Seconds of healthy scanning after which an unheard lock counts as silent.
-
-The kernel scans in rounds of ten seconds, five apart, and tells of each device once a round.
-"""
-
 DEAF = 10.0
-"""Seconds after which a passive scan that heard nothing at all is made active.
-
-A kernel may refuse what BlueZ asks of it for a passive scan, which BlueZ then tells nobody: BlueZ 5.66 and Linux 6.12
-are such a pair.
-"""
+"""Seconds after which a passive scan that heard nothing at all is made active: if the kernel refuses what BlueZ asks of
+it for a passive scan, BlueZ tells nobody."""
 
 CHECK = 2.0
 """Seconds between two looks at the adapter and at bluetoothd."""
 
 FIRST_RETRY, LAST_RETRY = 1.0, 30.0
 """Seconds until scanning is tried again, doubling from the first to the last."""
-
-_REMEMBERED = 1024
-"""Addresses whose last hearing is kept. Phones around change theirs every quarter of an hour."""
 
 _NO_RSSI = -127
 """What bleak gives where BlueZ has no signal strength, which it has for whatever advertises."""
@@ -64,14 +54,6 @@ _NO_OBJECT = frozenset(f"org.freedesktop.DBus.Error.Unknown{what}" for what in (
 """What bluetoothd says of an adapter that it has no more."""
 
 _log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """When an adapter last heard a device, in boot time, and how strongly, in dBm."""
-
-    at: float
-    rssi: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +106,7 @@ class Adapter:
         self._passive = False
         self._turn = -1
         self._again = anyio.Event()
-        self._heard: dict[str, Heard] = {}
+        self._heard = Hearing(around.ours)
         self._heard_at: float | None = None
         self._links: set[BleakLink] = set()
 
@@ -146,7 +128,7 @@ class Adapter:
                                 await self._watch(self._bluetoothd, owner)
                 except RadioDown as down:
                     self._fail(down)
-                    if down.cause is Cause.GONE and self._passive:  # it may be what it ended from: BlueZ 5.66 can
+                    if down.cause is Cause.GONE and self._passive:  # it may be what it ended from
                         self._scan_actively("bluetoothd ended during a passive scan.")
                 started()
                 started = _nothing
@@ -163,6 +145,11 @@ class Adapter:
     def usable(self) -> bool:
         """Whether it is up and scanning, but for a moment in which a scan is begun anew."""
         return self.down is None
+
+    @property
+    def listening_since(self) -> float | None:
+        """Since when it is told of whatever advertises; None if it is not: a passive scan tells of what changes."""
+        return None if self._passive else self.vitals.listening_since
 
     @property
     def linked(self) -> bool:
@@ -208,7 +195,9 @@ class Adapter:
             ended(None)
             raise self.down or Unreachable("The lock has not been heard for too long to connect to it.")
         with self.vitals.connecting(address):
-            link = await BleakLink.connect(device, within=within, ended=over, behind=self._around.behind)
+            link = await BleakLink.connect(
+                device, within=within, ended=over, behind=self._around.behind, backend=BluezClient
+            )
         made.append(link)
         self._links.add(link)
         known = self._heard.get(address)
@@ -362,12 +351,7 @@ class Adapter:
         )
 
     def _note(self, address: str, rssi: int | None) -> None:
-        """Note that a device was heard now, forgetting the stranger that was not heard for longest."""
-        self._heard.pop(address, None)
-        self._heard[address] = Heard(self._around.clock.boottime(), rssi)
-        if len(self._heard) > _REMEMBERED:
-            stranger = next((each for each in self._heard if each not in self._around.ours), address)
-            del self._heard[stranger]
+        self._heard.note(address, Heard(self._around.clock.boottime(), rssi))
 
 
 @contextmanager
@@ -378,16 +362,6 @@ def _forgotten_already() -> Generator[None, None, None]:
     except RadioDown as error:
         if error.cause is not Cause.SCAN:
             raise
-
-
-def last_heard(adapters: Iterable[Adapter], address: str, now: float) -> Heard | None:
-    """Return when a device was last heard by any of them, as strongly as the one that hears it best has it."""
-    heard = [each for adapter in adapters if (each := adapter.heard(address)) is not None]
-    if not heard:
-        return None
-    last = max(heard, key=lambda each: each.at)
-    strengths = [each.rssi for each in heard if each.rssi is not None and now - each.at <= ALLOWANCE]
-    return Heard(last.at, max(strengths, default=last.rssi))
 
 
 async def _check_switches(name: str) -> None:

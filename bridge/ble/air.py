@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 import anyio
 import anyio.abc
 
+from drivers.virtual.peripheral import Greeting
+
 if TYPE_CHECKING:
     from drivers.base import Advertisement
     from drivers.virtual.peripheral import GattTable, Twin
@@ -53,6 +55,13 @@ class Connection(Protocol):
         Raises:
             AttError: the peripheral refuses.
             ConnectionError: the connection has ended; the peripheral may have taken the value.
+        """
+
+    async def subscribe(self, characteristic: str) -> None:
+        """Let the peripheral know that its notifications are listened to.
+
+        Raises:
+            ConnectionError: the connection has ended.
         """
 
     async def close(self) -> None:
@@ -157,6 +166,12 @@ class _LocalConnection:
         self._check()
         self._twin.write(characteristic, data)
         self._check()
+
+    async def subscribe(self, characteristic: str) -> None:
+        await anyio.lowlevel.checkpoint()
+        self._check()
+        if isinstance(self._twin, Greeting):
+            self._twin.subscribed(characteristic)
 
     async def close(self) -> None:
         if self._open:

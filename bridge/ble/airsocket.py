@@ -4,7 +4,8 @@ Each connection of the socket has one purpose, told by its first line. A line is
 
 `{"listen": true}`      the server then sends one line per advertisement
 `{"connect": ADDRESS}`  answered by `{"gatt": TABLE, "mtu": N}` or `{"refused": WHY}`; then a GATT connection:
-    client: `{"id": N, "read": UUID}` or `{"id": N, "write": UUID, "data": HEX}`
+    client: `{"id": N, "read": UUID}` or `{"id": N, "write": UUID, "data": HEX}` or
+        `{"id": N, "subscribe": UUID}`
     server: `{"id": N, "data": HEX}` or `{"id": N, "att": CODE}` for each; `{"notify": UUID, "data": HEX}` at any time
     The end of the socket's connection is the end of the GATT connection, from whichever side.
 
@@ -19,7 +20,7 @@ import json
 import math
 import socket
 from collections.abc import Callable, Generator, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 import anyio
 import anyio.abc
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _Message = dict[str, Any]
+_Verb = Literal["read", "write", "subscribe"]
 
 _LONGEST_LINE = 65536
 _RETRY = 0.5
@@ -224,10 +226,10 @@ async def _answer(wire: _Wire, connection: Connection, send: MemoryObjectSendStr
     while True:
         request = await wire.receive()
         with _reading():
-            characteristic, data = _request_in(request)
+            verb, characteristic, data = _request_in(request)
         reply: _Message = {"id": request.get("id")}
         try:
-            reply["data"] = (await _do(connection, characteristic, data)).hex()
+            reply["data"] = (await _do(connection, verb, characteristic, data)).hex()
         except AttError as error:
             reply["att"] = error.code
         except ConnectionError:
@@ -235,10 +237,13 @@ async def _answer(wire: _Wire, connection: Connection, send: MemoryObjectSendStr
         send.send_nowait(reply)
 
 
-async def _do(connection: Connection, characteristic: str, data: bytes | None) -> bytes:
-    if data is None:
+async def _do(connection: Connection, verb: _Verb, characteristic: str, data: bytes) -> bytes:
+    if verb == "read":
         return await connection.read(characteristic)
-    await connection.write(characteristic, data)
+    if verb == "subscribe":
+        await connection.subscribe(characteristic)
+    else:
+        await connection.write(characteristic, data)
     return b""
 
 
@@ -293,6 +298,9 @@ class _SocketConnection:
     async def write(self, characteristic: str, data: bytes) -> None:
         await self._ask({"write": characteristic, "data": data.hex()})
 
+    async def subscribe(self, characteristic: str) -> None:
+        await self._ask({"subscribe": characteristic})
+
     async def close(self) -> None:
         self._open = False
         self._wire.hang_up()
@@ -344,11 +352,13 @@ def _typed(kind: type[T], value: object) -> T:
     return value
 
 
-def _request_in(message: _Message) -> tuple[str, bytes | None]:
-    """Return the characteristic, and what is to be written; None for a read."""
+def _request_in(message: _Message) -> tuple[_Verb, str, bytes]:
+    """Return what is asked for, the characteristic, and what is to be written."""
     if "read" in message:
-        return _typed(str, message["read"]), None
-    return _typed(str, message["write"]), bytes.fromhex(message["data"])
+        return "read", _typed(str, message["read"]), b""
+    if "subscribe" in message:
+        return "subscribe", _typed(str, message["subscribe"]), b""
+    return "write", _typed(str, message["write"]), bytes.fromhex(message["data"])
 
 
 def _gatt_out(gatt: GattTable) -> _Message:

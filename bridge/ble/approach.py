@@ -18,7 +18,8 @@ import anyio
 import structlog
 from bleak.exc import BleakDBusError, BleakError
 
-from bridge.ble.adapter import ALLOWANCE, Adapter, last_heard
+from bridge.ble.adapter import Adapter
+from bridge.ble.hearing import ALLOWANCE
 from bridge.ble.radio import Absence, Cause, RadioDown, Unreachable
 from bridge.ble.slots import Slot, Slots
 
@@ -198,7 +199,7 @@ class Approach:
                 await self._means.news.wait()
         if self._trouble is not None:
             raise self._trouble
-        never = last_heard(self._means.adapters, self._address, self._now()) is None
+        never = all(adapter.heard(self._address) is None for adapter in self._means.adapters)
         raise Unreachable(
             f"The lock was not heard within {self._within:.0f} s: out of range or without power.",
             Absence.NEVER_SEEN if never else Absence.OUT_OF_RANGE,

@@ -11,11 +11,12 @@ import anyio.abc
 import structlog
 from bleak.backends.bluezdbus.version import BlueZFeatures
 
-from bridge.ble.adapter import ALLOWANCE, Adapter, Surroundings, last_heard
+from bridge.ble.adapter import Adapter, Surroundings
 from bridge.ble.approach import Approach, Dealing, Means, Stir
 from bridge.ble.calls import Calls
 from bridge.ble.claim import Claim
 from bridge.ble.fanout import Fanout
+from bridge.ble.hearing import ALLOWANCE, last_heard
 from bridge.ble.link import BleakLink
 from bridge.ble.radio import Cause, Presence, RadioDown
 from bridge.ble.slots import Slots
@@ -108,14 +109,14 @@ class BluezRadio:
     def presence(self, address: str) -> Presence:
         """Tell when the lock was last heard."""
         now = self._clock.boottime()
-        heard = last_heard(self.patients, address, now)
+        heard = last_heard((adapter.heard(address) for adapter in self.patients), now)
         rssi = heard.rssi if heard else None
         if (dealing := self._dealings.get(address)) and dealing.link is not None and dealing.link.is_open:
             return Presence(now, rssi)
         if heard is None:
             return Presence()
         up = [adapter for adapter in self.patients if adapter.usable]
-        since = [adapter.vitals.listening_since for adapter in up]
+        since = [adapter.listening_since for adapter in up]
         silent = bool(up) and all(each is not None and now - max(each, heard.at) > ALLOWANCE for each in since)
         return Presence(heard.at, rssi, silent=silent)
 

@@ -41,14 +41,14 @@ class Calls:
         """
         flight = _Flight(call, within)
         self._flights.add(flight)
+        task = asyncio.create_task(flight.run())  # asyncio's own: no scope knows of it
         try:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(flight.run)
-                try:
-                    await flight.done.wait()
-                finally:
-                    flight.end(grace)
+            await asyncio.wait([task])
         finally:
+            flight.end(grace)
+            with anyio.CancelScope(shield=True):
+                if not task.done():
+                    await asyncio.wait([task])
             self._flights.discard(flight)
         return flight.result()
 
@@ -60,7 +60,6 @@ class Calls:
 
 class _Flight(Generic[T]):
     def __init__(self, call: Callable[[], Awaitable[T]], within: float) -> None:
-        self.done = anyio.Event()
         self._call = call
         self._edge = asyncio.timeout(within)
         self._last = asyncio.timeout(within + CLEANUP)
@@ -70,17 +69,16 @@ class _Flight(Generic[T]):
         self._ended = False
 
     async def run(self) -> None:
-        with anyio.CancelScope(shield=True):
-            try:
-                await self._fly()
-            except Exception as error:  # noqa: BLE001 - `result` raises it in the caller's task
-                self._error = error
-            finally:
-                self.done.set()
+        try:
+            await self._fly()
+        except Exception as error:  # noqa: BLE001 - `result` raises it in the caller's task
+            self._error = error
+        finally:
+            self._ended = True
 
     def end(self, grace: float = 0.0) -> None:
         """Give the call its edge, after so many seconds, unless it had one."""
-        if self._ended or self.done.is_set():
+        if self._ended:
             return
         self._ended = True
         if self._started and not self._edge.expired():

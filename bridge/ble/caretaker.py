@@ -24,9 +24,12 @@ from bridge.ble.remedies import Patient, Remedies
 from bridge.ble.rfkill import blocks
 from bridge.ble.vitals import Vitals
 from bridge.interlock import Interlock
+from bridge.progress import Progress
 
 LOOK = 1.0
 """Seconds between two looks."""
+LOOK_TIME = 180.0
+"""Seconds in which a look must be over, the steps that it takes included."""
 
 _OF_BLUETOOTHD = frozenset({Cause.NO_BUS, Cause.FORBIDDEN, Cause.GONE, Cause.HUNG})
 
@@ -149,14 +152,18 @@ class Caretaker:
         """How often each step was taken since the start, by adapter; None is bluetoothd as a whole."""
         return {key: record.counts for key, record in self._records.items()}
 
-    async def run(self) -> NoReturn:
+    async def run(self, progress: Progress) -> NoReturn:
         """Watch, and treat what ails.
+
+        Args:
+            progress: is told of each look.
 
         Raises:
             RadioDown: nothing helped, and the bridge is to be started afresh.
         """
         while True:
-            await self.look()
+            with progress.expected("the care of the radio", within=LOOK_TIME):
+                await self.look()
             await anyio.sleep(LOOK)
 
     async def look(self) -> None:

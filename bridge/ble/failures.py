@@ -15,7 +15,7 @@ from bleak.exc import (
 )
 
 from bridge.ble.radio import Absence, Cause, RadioDown, Unreachable
-from drivers.base import LinkLost
+from drivers.base import AttRefused, LinkLost
 
 _NOT_RUNNING = ("The Bluetooth service of this machine (bluetoothd) is not running.", Cause.GONE)
 _NOT_ANSWERING = ("The Bluetooth service of this machine (bluetoothd) does not answer.", Cause.HUNG)
@@ -99,7 +99,7 @@ def while_connecting(error: Exception, within: float) -> RadioDown | Unreachable
 def while_connected(error: Exception, *, lost: bool) -> LinkLost:
     """Tell why a read, a write or a subscription failed; `lost` if the connection was seen to end."""
     if isinstance(error, BleakGATTProtocolError):
-        return LinkLost(f"The lock refused the exchange (ATT error 0x{int(error.code):02x}).")
+        return AttRefused(int(error.code))
     if isinstance(error, BleakCharacteristicNotFoundError):
         return LinkLost(f"The connected device does not offer the characteristic {error.char_specifier}.")
     if lost:

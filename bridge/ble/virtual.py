@@ -204,10 +204,14 @@ class VirtualBackend(BaseBleakClient):
         self, characteristic: BleakGATTCharacteristic, callback: NotifyCallback, **_: object
     ) -> None:
         """Call back for each notification or indication."""
-        self._require()
+        connection = self._require()
         if not {"notify", "indicate"} & set(characteristic.properties):
             raise BleakError(f"{characteristic.uuid} neither notifies nor indicates")
         self._callbacks[characteristic.uuid] = callback
+        try:
+            await connection.subscribe(characteristic.uuid)
+        except ConnectionError as error:
+            raise _told(error) from error
 
     async def stop_notify(self, characteristic: BleakGATTCharacteristic) -> None:
         """Stop calling back."""

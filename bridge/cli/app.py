@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from bridge import __version__
-from bridge.cli import api_key
+from bridge.cli import api_key, signing_key
 from bridge.cli.act import lock, unlatch, unlock
 from bridge.cli.check_config import check_config
 from bridge.cli.credentials import credentials
@@ -71,6 +71,7 @@ app.command(rich_help_panel=_SETTING_UP)(scan)
 app.command(rich_help_panel=_SETTING_UP)(pair)
 app.command(rich_help_panel=_SETTING_UP)(unpair)
 app.add_typer(api_key.app, name="api-key", rich_help_panel=_SETTING_UP)
+app.add_typer(signing_key.app, name="signing-key", rich_help_panel=_SETTING_UP)
 app.add_typer(credentials, name="credentials", rich_help_panel=_SETTING_UP)
 
 _THE_BRIDGE = "The bridge"

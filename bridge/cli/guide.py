@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 import typer
@@ -21,16 +21,19 @@ def guide(stopped: str) -> Generator[Hear]:
     """Give what tells the steps.
 
     Args:
-        stopped: what to say to whoever stops it with Ctrl-C.
+        stopped: what to say to whoever stops it with Ctrl-C, as long as no new key is kept.
     """
+    steps: set[str] = set()
     try:
-        if sys.stderr.isatty():
-            with _on_a_terminal() as hear:
-                yield hear
-        else:
-            yield _tell
+        with _on_a_terminal() if sys.stderr.isatty() else nullcontext(_tell) as show:
+
+            def hear(word: Word) -> None:
+                steps.add(word["step"])
+                show(word)
+
+            yield hear
     except KeyboardInterrupt:
-        tell(f"\n{stopped}")
+        tell(f"\n{_STOPPED_LATE if 'kept' in steps else stopped}")
         raise typer.Exit(Exit.FAILED) from None
 
 
@@ -54,7 +57,13 @@ _DOING = {
     "found": "Pairing",
     "proving": "Reading its state",
     "undoing": "Asking the lock to forget the key",
+    "kept": "Asking the lock to forget the earlier key",
 }
+
+_STOPPED_LATE = (
+    "Stopped. The new key is kept and in use. If the vendor's app shows the bridge twice in the lock's list of users, "
+    "remove the older one."
+)
 
 
 def _tell(word: Word) -> None:

@@ -16,13 +16,17 @@ def run(
 ) -> None:
     """Run the bridge in the foreground; logs go to standard error."""
     _spare_rich()
+    import faulthandler
+
     import anyio
     import structlog
 
-    from bridge import logs
+    from bridge import core_dumps, logs
     from bridge.app import serve
     from bridge.config import load, preflight
 
+    core_dumps.forbid()  # before any secret is read
+    faulthandler.enable()  # where the watchdog found it stuck: names of functions, no values
     config = load(context.obj)
     preflight.make_state_dir(config)
     logs.configure(verbose=verbose)

@@ -16,6 +16,7 @@ from bridge.config.mistakes import ConfigError, Mistake
 from bridge.credentials import CredentialError, CredentialMissing, Credentials
 from bridge.http.sockets import tls
 from bridge.mqtt.settings import mqtt_settings
+from bridge.signing_keys import SigningKeyError, SigningKeys
 from bridge.webhooks.settings import webhook_settings
 
 DAEMON_USER = "lock-bridge"
@@ -29,7 +30,13 @@ def check(config: Config) -> list[Mistake]:
 
 def warnings(config: Config) -> list[Mistake]:
     """Return what works but is unsafe or surprising."""
-    return [*_broker_warnings(config), *_command_warnings(config), *_http_warnings(config), *_lock_warnings(config)]
+    return [
+        *_broker_warnings(config),
+        *_command_warnings(config),
+        *_http_warnings(config),
+        *_lock_warnings(config),
+        *_environment_warnings(config),
+    ]
 
 
 def make_state_dir(config: Config) -> None:
@@ -178,6 +185,7 @@ def _http_warnings(config: Config) -> Iterator[Mistake]:
 
 def _lock_warnings(config: Config) -> Iterable[Mistake]:
     virtual = config.bluetooth.radio == "virtual"
+    yield from _signature_warnings(config)
     if virtual and config.source.file == DEFAULT_FILE:
         yield config.mistake(("bluetooth", "radio"), "all locks are virtual: no real door is moved")
     for place, lock in enumerate(config.locks):
@@ -188,3 +196,29 @@ def _lock_warnings(config: Config) -> Iterable[Mistake]:
     for place, error in _unusable_keys(config):
         if isinstance(error, CredentialMissing):
             yield config.mistake(("locks", place, "id"), str(error))
+
+
+def _signature_warnings(config: Config) -> Iterator[Mistake]:
+    wanted = [place for place, lock in enumerate(config.locks) if config.requires_signature(lock)]
+    if not wanted:
+        return
+    try:
+        keys = SigningKeys(config.bridge.state_dir).list()
+    except SigningKeyError as error:
+        yield config.mistake(("locks", wanted[0], "require_signature"), f"no signing key is good: {error}")
+        return
+    for place in wanted:
+        if not any(key.covers(config.locks[place].id) for key in keys):
+            yield config.mistake(
+                ("locks", place, "require_signature"),
+                "there is no signing key for this lock, so it is moved at the gateway alone; "
+                "make one with: lock-bridge signing-key create",
+            )
+
+
+def _environment_warnings(config: Config) -> Iterator[Mistake]:
+    """Tell of what people put secrets into: a unit's environment is no secret from anybody."""
+    for path in config.source.variables:
+        if path[0] == "webhooks" and config.webhooks.url and path[1:] in ((), ("url",)):
+            message = "write it into the file if a token is part of it: systemctl show tells a service's environment"
+            yield config.mistake(("webhooks", "url"), message)

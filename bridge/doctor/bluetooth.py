@@ -11,6 +11,7 @@ from bridge.doctor.finding import Finding, failure, ok, warning
 
 if TYPE_CHECKING:
     from bridge.doctor.machine import Machine
+    from drivers.base import BluezBound
 
 Version = tuple[int, ...]
 
@@ -18,10 +19,7 @@ PASSIVE: Version = (5, 56)
 """The first BlueZ that is tried with the bridge."""
 UNSTUCK: Version = (5, 88)
 """The first BlueZ whose scans do not get stuck when two programs stop them at one time (bluez #807)."""
-NEEDED: dict[str, tuple[Version, str]] = {
-    "sesame": ((5, 82), "earlier ones do not see the services of a Sesame 5 or 6"),
-}
-"""The first BlueZ that a driver's locks can be used with, and why."""
+UPGRADE = "use a distribution with a newer one (Raspberry Pi OS or Debian trixie has 5.82)"
 
 _ON_BOARD = ("brcm", "bcm", "hci_uart")
 """In the names of drivers of the chip on a Raspberry Pi, which shares its aerial with Wi-Fi."""
@@ -68,8 +66,8 @@ class Facts:
     """Those that rfkill blocks: name, and `soft` or `hard`."""
     wanted: tuple[str, ...] = ()
     """Upper-case addresses of the configured adapters."""
-    drivers: frozenset[str] = frozenset()
-    """Of the configured locks."""
+    drivers: tuple[BluezBound, ...] = ()
+    """Those of the configured locks that not every BlueZ can be used with."""
     locks: frozenset[str] = frozenset()
     """Upper-case addresses of the configured locks."""
     bridge_runs: bool = False
@@ -189,15 +187,22 @@ def _version(facts: Facts) -> list[Finding]:
             )
         ]
     told = f"BlueZ {_dotted(facts.version)}"
-    upgrade = "use a distribution with a newer one (Raspberry Pi OS or Debian trixie has 5.82)"
     found = [
-        failure("bluetooth.version", f"{told} is too old for {driver}: {why}; {_dotted(least)} is needed", upgrade)
-        for driver, (least, why) in NEEDED.items()
-        if driver in facts.drivers and facts.version < least
+        failure("bluetooth.version", why, UPGRADE)
+        for driver in facts.drivers
+        if (why := too_old(facts.version, driver)) is not None
     ]
     if facts.version < PASSIVE:
-        found.append(warning("bluetooth.version", f"{told} is older than any that the bridge is tried with", upgrade))
+        found.append(warning("bluetooth.version", f"{told} is older than any that the bridge is tried with", UPGRADE))
     return found or [ok("bluetooth.version", told)]
+
+
+def too_old(version: Version, driver: BluezBound) -> str | None:
+    """Say why a BlueZ cannot be used with a driver's locks; None if it can."""
+    if version >= driver.bluez_needed:
+        return None
+    needed = f"{driver.bluez_reason}; {_dotted(driver.bluez_needed)} is needed"
+    return f"BlueZ {_dotted(version)} is too old for {driver.name}: {needed}"
 
 
 def _dotted(version: Version) -> str:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, cast
 import anyio.to_thread
 
 from bridge.app import JOURNAL_FILE
+from bridge.config.secret_files import CREDSTORE
 from bridge.credentials import CredentialError, Credentials
 from bridge.doctor import scrub, software
 from bridge.doctor.service import UNIT
@@ -161,6 +162,7 @@ def _read_value(value: str) -> object:
 def _further_files(config: Config) -> list[Path | None]:
     folder = os.environ.get("CREDENTIALS_DIRECTORY")
     told = [*Path(folder).iterdir()] if folder and os.access(folder, os.R_OK) else []
+    told += CREDSTORE.glob("lock-bridge.*")
     return [config.mqtt.key_file, config.http.key_file, config.webhooks.secret_file, *told]
 
 

@@ -27,15 +27,18 @@ class Facts:
     """Whether the configuration vouches for it."""
     hardware_clock: bool
     """Whether the machine keeps time while it is off."""
+    believed: bool | None = None
+    """Whether the running bridge believes it; None if it did not say."""
 
 
-def look(machine: Machine, *, vouched: bool) -> Facts:
+def look(machine: Machine, *, vouched: bool, believed: bool | None = None) -> Facts:
     """Gather the facts."""
     return Facts(
         wall=datetime.now(UTC),
         synchronised=SystemClock().trusted(),
         vouched=vouched,
         hardware_clock=bool(machine.names("/sys/class/rtc")),
+        believed=believed,
     )
 
 
@@ -44,6 +47,15 @@ def judge(facts: Facts) -> list[Finding]:
     told = f"it is {facts.wall:%Y-%m-%d %H:%M:%S} UTC"
     if facts.wall < _BUILT:
         return [_wrong(f"the clock is wrong: {told}")]
+    if facts.synchronised and facts.believed is False:
+        return [
+            warning(
+                "clock",
+                f"{told}, set by a time service, but the service's sandbox keeps the running bridge from seeing that: "
+                "an unlock that carries expires_at is refused (CLOCK_NOT_TRUSTED)",
+                "use systemd-timesyncd, or install other-time-service.conf as the README says",
+            )
+        ]
     if facts.synchronised:
         without = "" if facts.hardware_clock else "; without a hardware clock it is wrong after each start, until then"
         return [ok("clock", f"{told}, set by a time service{without}")]

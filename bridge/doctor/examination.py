@@ -9,6 +9,7 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -17,13 +18,13 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import anyio.to_thread
 
-from bridge import radios
+from bridge import catalog, radios
 from bridge.app import JOURNAL_FILE
 from bridge.clock import SystemClock
 from bridge.doctor import bluetooth, clock, configuration, disk, files, power, reception, records, service, software
 from bridge.doctor.finding import Finding, Status, ok, warning
 from bridge.errors import BridgeError
-from drivers.base import DriverError
+from drivers.base import BluezBound, DriverError
 
 if TYPE_CHECKING:
     from bridge.config import Config
@@ -93,7 +94,7 @@ async def examine(config: Config | None, machine: Machine, ask: Ask, already: Se
         checks["files"] = partial(_in_thread, partial(_files, config))
         checks["disk"] = partial(_in_thread, partial(_disk, config, machine))
         checks["journal"] = partial(_in_thread, partial(_journal, config))
-    checks["clock"] = partial(_judged, partial(_clock, config, machine))
+    checks["clock"] = partial(_judged, partial(_clock, config, machine, said))
     checks["power"] = partial(_power, machine)
     checks["software"] = partial(_in_thread, partial(_software, config))
     found: dict[str, list[Finding]] = {}
@@ -164,7 +165,7 @@ async def _bluetooth(config: Config | None, machine: Machine, looked: anyio.Even
         kernel_adapters=bluetooth.kernel_adapters(machine),
         blocked=bluetooth.blocked(machine),
         wanted=tuple(each.upper() for each in config.bluetooth.adapters) if config else (),
-        drivers=frozenset(lock.driver for lock in config.locks) if config else frozenset(),
+        drivers=_bluez_bound(config) if config else (),
         locks=frozenset(lock.address.upper() for lock in config.locks) if config else frozenset(),
         bridge_runs=running,
         neighbours=near,
@@ -174,6 +175,17 @@ async def _bluetooth(config: Config | None, machine: Machine, looked: anyio.Even
         kernel_log=None if log is None else bluetooth.troubles(log),
     )
     return bluetooth.judge(facts)
+
+
+def _bluez_bound(config: Config) -> tuple[BluezBound, ...]:
+    """Return the drivers that not every BlueZ can be used with; one that cannot be loaded is told elsewhere."""
+    found: list[BluezBound] = []
+    for name in sorted({lock.driver for lock in config.locks}):
+        with suppress(catalog.DriverMissing):
+            driver = catalog.load(name)
+            if isinstance(driver, BluezBound):
+                found.append(driver)
+    return tuple(found)
 
 
 async def _asked_of_bluetoothd() -> tuple[str | None, tuple[bluetooth.Adapter, ...]]:
@@ -242,9 +254,9 @@ def _journal(config: Config) -> list[Finding]:
     return records.judge(inspect(config.bridge.state_dir / JOURNAL_FILE))
 
 
-def _clock(config: Config | None, machine: Machine) -> list[Finding]:
+def _clock(config: Config | None, machine: Machine, said: Mapping[str, Any] | None) -> list[Finding]:
     vouched = config is not None and config.bridge.trust_clock == "always"
-    return clock.judge(clock.look(machine, vouched=vouched))
+    return clock.judge(clock.look(machine, vouched=vouched, believed=said["clock_trusted"] if said else None))
 
 
 async def _power(machine: Machine) -> list[Finding]:

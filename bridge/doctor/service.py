@@ -75,7 +75,7 @@ def _unit(unit: Mapping[str, str]) -> list[Finding]:
             warning(
                 check,
                 "the unit has no watchdog: a bridge that hangs is not restarted",
-                f"add WatchdogSec=60 below [Service] (systemctl edit {UNIT}), if this version feeds one",
+                f"add WatchdogSec=60 below [Service] (systemctl edit {UNIT})",
             )
         )
     restarts = unit.get("NRestarts", "0")

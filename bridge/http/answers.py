@@ -83,6 +83,8 @@ STATUSES: Mapping[Code, int] = MappingProxyType(
         Code.CLOCK_NOT_TRUSTED: 400,
         Code.EXPIRY_REQUIRED: 400,
         Code.ACTION_NOT_ALLOWED: 403,
+        Code.SIGNATURE_REQUIRED: 403,
+        Code.SIGNATURE_INVALID: 403,
         Code.LOCK_NOT_FOUND: 404,
         Code.ACTION_NOT_SUPPORTED: 409,
         Code.DEVICE_BUSY: 409,

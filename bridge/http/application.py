@@ -18,10 +18,14 @@ from bridge.http import answers
 from bridge.http.answers import REQUEST_ID, Problem
 from bridge.http.guard import Guard
 from bridge.http.operation import Call, Caller, Operation
+from bridge.progress import Progress
 from bridge.questions import unanswered
 from drivers.base import Method
 
 log = structlog.get_logger()
+
+ANSWER_TIME = 180.0
+"""Seconds in which an operation must have its answer. The longest wait that a client can ask for is 60."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +50,15 @@ class Application:
     Args:
         operations: what can be asked for there.
         guard: says by whom.
-        more: further routes, which answer for themselves.
+        progress: is told of each operation.
+        more: further routes, which answer for themselves and wait for people.
     """
 
-    def __init__(self, operations: Sequence[Operation], guard: Guard, more: Sequence[Route] = ()) -> None:
+    def __init__(
+        self, operations: Sequence[Operation], guard: Guard, progress: Progress, more: Sequence[Route] = ()
+    ) -> None:
         self._guard = guard
+        self._progress = progress
         self._more = more
         self._places: dict[str, _Place] = {}
         for operation in sorted(operations, key=lambda operation: "{" in operation.path):  # plain paths are found first
@@ -114,7 +122,8 @@ class Application:
         body = await _body(request, operation)
         if caller.key is not None:
             caller = self._guard.caller(request)  # it may have been revoked while the body was held back
-        return await operation.handler(Call(request, caller, body))
+        with self._progress.expected(f"{operation.method} {operation.path}", within=ANSWER_TIME):
+            return await operation.handler(Call(request, caller, body))
 
     def _elsewhere(self, scope: Scope) -> ASGIApp:
         """Return the route that answers for itself."""

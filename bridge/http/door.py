@@ -64,12 +64,12 @@ async def serve(
     """Answer until cancelled; started once requests are answered."""
     config = bridge.config.http
     faces = operations(bridge)
-    here = Application(faces, LocalGuard(), _local_routes(bridge))
+    here = Application(faces, LocalGuard(), bridge.progress, _local_routes(bridge))
     async with anyio.create_task_group() as group:
         await group.start(Server(here, [listeners.here]).run)
         if listeners.tcp:
             guard = NetworkGuard(ApiKeys(bridge.config.bridge.state_dir), [*config.hosts, _listen_host(config.listen)])
-            there = Application([face for face in faces if not face.local], guard)
+            there = Application([face for face in faces if not face.local], guard, bridge.progress)
             await group.start(Server(there, listeners.tcp, listeners.tls).run)
             log.info("listening", address=config.listen, tls=listeners.tls is not None)
         task_status.started()

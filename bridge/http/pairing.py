@@ -110,8 +110,6 @@ async def _pair(bridge: Bridge, question: Pair, tell: Tell) -> dict[str, Any]:
     await _check_radio(bridge)
     with bridge.roster.ready_to_pair():
         paired = await _pairing(bridge).pair(lock, asked, _steps(tell), key)
-    if paired.configured:
-        bridge.roster.rekey(paired.lock_id)
     return paired.step().told()
 
 
@@ -140,7 +138,11 @@ def _pairing(bridge: Bridge) -> Pairing:
         async with bridge.workers[lock_id].lent():
             yield
 
-    return Pairing(bridge.radio, bridge.roster.locks, bridge.roster.keys, lent)
+    def kept(lock_id: str) -> None:
+        if lock_id in bridge.workers:
+            bridge.roster.rekey(lock_id)
+
+    return Pairing(bridge.radio, bridge.roster.locks, bridge.roster.keys, lent, kept)
 
 
 async def _check_radio(bridge: Bridge) -> None:

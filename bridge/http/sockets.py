@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from bridge.config import Config
+from bridge.config.secret_files import located
 from bridge.errors import BridgeError
 
 SOCKET = "api.sock"
@@ -20,6 +21,8 @@ SYSTEM_FOLDER = Path("/run/lock-bridge")
 GROUP = "lock-bridge"
 """Its members may operate the locks by the Unix socket."""
 BACKLOG = 64
+KEY = "http_key"
+"""The systemd credential that holds the key of the certificate."""
 
 
 class SocketTaken(BridgeError):
@@ -170,9 +173,10 @@ def tls(config: Config) -> ssl.SSLContext | None:
     Raises:
         ConfigError: a file cannot be used.
     """
-    certificate, key = config.http.cert_file, config.http.key_file
+    certificate = config.http.cert_file
     if certificate is None:
         return None
+    key = located(config.http.key_file, KEY)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:

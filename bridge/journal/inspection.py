@@ -63,7 +63,7 @@ def inspect(path: Path, attempts: int = 0) -> Inspection:
     size = sum(part.stat().st_size for part in parts)
     if not size:  # an empty file is as good as none
         return Inspection(path, exists=False, set_aside=aside)
-    if _in_use(path):
+    if in_use(path):
         return Inspection(path, exists=True, size=size, in_use=True, set_aside=aside)
     if size > LARGEST:
         return Inspection(path, exists=True, size=size, damage=f"it is too large to look into ({size // 2**20} MiB)")
@@ -102,8 +102,8 @@ def _look(copy: Path, path: Path, size: int, attempts: int, aside: Sequence[str]
         db.close()
 
 
-def _in_use(path: Path) -> bool:
-    """Tell whether another process holds one of SQLite's locks."""
+def in_use(path: Path) -> bool:
+    """Tell whether another process holds one of SQLite's locks on the file."""
     file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         asked = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, _LOCKED, _LOCK_BYTES, 0)

@@ -298,14 +298,15 @@ class Journal:
         """Return the attempt that this command is a repetition of, if there is one.
 
         Args:
-            command: by its `custom_id` within 24 hours; by its keys within `window` seconds.
+            command: by its `custom_id` within 24 hours, a signed one for as long as attempts are kept, so that a clock
+                that is set back makes no recorded one new; by its keys within `window` seconds.
             window: for how long the keys mean anything.
         """
         time = self._time()
 
         def work(db: sqlite3.Connection) -> Attempt | None:
             for column, key, memory in (
-                ("custom_id", command.custom_id, CUSTOM_ID_MEMORY),
+                ("custom_id", command.custom_id, ATTEMPT_MEMORY if command.signed else CUSTOM_ID_MEMORY),
                 ("request_key", None if command.custom_id else command.request_key, window),
                 ("packet_key", command.packet_key if command.redelivered else None, window),
             ):

@@ -20,6 +20,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -174,12 +175,22 @@ def _open_sound(path: Path, now: datetime) -> sqlite3.Connection:
     except sqlite3.DatabaseError as error:
         if isinstance(error, sqlite3.OperationalError | sqlite3.NotSupportedError):
             raise  # the disk or another process is at fault, not the file's content
+    put_aside(path, now)
+    return _open(path)
+
+
+def put_aside(path: Path, now: datetime) -> Path:
+    """Give the file another name, so that the next start begins anew and tells it; return that name.
+
+    Raises:
+        OSError: it cannot be renamed.
+    """
     aside = _unused(path.with_name(f"{path.name}.corrupt-{now:%Y%m%dT%H%M%SZ}"))
     for suffix in ("", "-wal", "-shm"):  # the file first: without its log it would be an older state
         part = path.with_name(path.name + suffix)
         if part.exists():
             part.rename(aside.with_name(aside.name + suffix))
-    return _open(path)
+    return aside
 
 
 def _latest_aside(path: Path) -> Path | None:
@@ -253,11 +264,7 @@ def _check(db: sqlite3.Connection) -> None:
 def _migrate(db: sqlite3.Connection) -> None:
     """Apply the numbered scripts that the file has not seen, each in one transaction."""
     version: int = db.execute("PRAGMA user_version").fetchone()[0]
-    scripts = sorted(
-        (int(found[0]), entry)
-        for entry in resources.files("bridge.journal").joinpath("migrations").iterdir()
-        if (found := re.match(r"\d+", entry.name))
-    )
+    scripts = migrations()
     newest = scripts[-1][0]
     if version > newest:
         raise sqlite3.NotSupportedError(
@@ -266,6 +273,15 @@ def _migrate(db: sqlite3.Connection) -> None:
     for number, script in scripts:
         if number > version:
             db.executescript(f"BEGIN IMMEDIATE;\n{script.read_text()}\nPRAGMA user_version = {number};\nCOMMIT;")
+
+
+def migrations() -> list[tuple[int, Traversable]]:
+    """Return the scripts that bring a file up to date, each with the schema that it makes, in order."""
+    return sorted(
+        (int(found[0]), entry)
+        for entry in resources.files("bridge.journal").joinpath("migrations").iterdir()
+        if (found := re.match(r"\d+", entry.name))
+    )
 
 
 def _advice(path: Path, error: Exception) -> str:

@@ -24,8 +24,8 @@ class Address:
 
     @property
     def local(self) -> bool:
-        """Whether what is sent there never leaves this machine."""
-        if self.path is not None or self.host == "localhost" or self.host.endswith(".localhost"):
+        """Whether what is sent there never leaves this machine, so far as its name says."""
+        if self.path is not None or self.host == "localhost":
             return True
         try:
             return ipaddress.ip_address(self.host).is_loopback

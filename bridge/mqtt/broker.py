@@ -95,6 +95,7 @@ class Settings:
         host: name or address; not used if there is a `unix_path`.
         port: TCP port.
         unix_path: the broker's Unix socket.
+        loopback_only: whether a name that leads to another machine is not followed.
         tls: for TLS, the context that verifies the broker (and carries our certificate, if any).
         username: login name.
         password: login secret, in no `repr`.
@@ -111,6 +112,7 @@ class Settings:
     host: str = "localhost"
     port: int = 1883
     unix_path: str | None = None
+    loopback_only: bool = False
     tls: ssl.SSLContext | None = None
     username: str | None = None
     password: str | None = field(default=None, repr=False)

@@ -5,6 +5,7 @@ The socket is plain and non-blocking, for paho to read and write. Only the name 
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import socket
 import ssl
@@ -45,6 +46,10 @@ async def _connect_unix(path: str) -> socket.socket:
 async def _connect_tcp(settings: Settings) -> socket.socket:
     """Try each address of the name in turn; each gets its share of the time, so that a dead one cannot take all."""
     found = await anyio.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)
+    if settings.loopback_only:
+        found = [each for each in found if ipaddress.ip_address(each[4][0]).is_loopback]
+        if not found:
+            raise OSError(f"{settings.host} is another machine, where nothing is sent in clear; use mqtts://")
     share = max(0.0, anyio.current_effective_deadline() - anyio.current_time()) / len(found)
     failure: OSError = OSError("the name has no address")
     for family, kind, protocol, _, address in found:

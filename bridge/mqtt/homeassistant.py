@@ -74,6 +74,8 @@ def _lock(prefix: str, bridge_id: str, topics: Topics, lock: Lock) -> list[Disco
         return f"{prefix}/{component}/{node}/{key}/config", common | identity | fields
 
     found = [entity("lock", "lock", **_lock_fields(topics, lock))]
+    if lock.require_signature:  # Home Assistant cannot sign, so it has nothing to press
+        found = [entity("binary_sensor", "lock", **_bolt_fields(topics, lock))]
     if lock.driver.capabilities.door:
         found.append(
             entity(
@@ -134,6 +136,19 @@ def _lock_fields(topics: Topics, lock: Lock) -> dict[str, Any]:
     if Action.UNLATCH in lock.actions:
         fields["payload_open"] = Action.UNLATCH.value
     return fields
+
+
+def _bolt_fields(topics: Topics, lock: Lock) -> dict[str, Any]:
+    """Show the bolt alone; where it is on its way or jammed, neither locked nor unlocked is known."""
+    return {
+        "name": None,
+        "device_class": "lock",
+        "state_topic": topics.state(lock.id),
+        "value_template": (
+            "{{ {'locked': 'OFF', 'unlocked': 'ON', 'unlatched': 'ON'}.get(value_json.lock_state, 'None') }}"
+        ),
+        "json_attributes_topic": topics.state(lock.id),
+    }
 
 
 _ORIGIN = {"name": "lock-bridge", "sw_version": __version__}

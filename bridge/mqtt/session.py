@@ -33,7 +33,8 @@ from bridge.mqtt.broker import (
     Will,
     first_of,
 )
-from bridge.mqtt.connection import Connection
+from bridge.mqtt.connection import CONNECT_TIMEOUT, Connection
+from bridge.progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -66,16 +67,22 @@ LONGEST_WAIT = 60.0
 LIVED = 30.0
 """Seconds after which a connection counts as one that lived: its end begins a new row of failures."""
 
+CONNECT_TIME = 2 * CONNECT_TIMEOUT + 30.0
+"""Seconds in which it must be clear whether there is a connection, bridge mode being refused included."""
+
 _log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 
 class Session:
     """Keeps a connection to the broker."""
 
-    def __init__(self, settings: Settings, *, jitter: Callable[[float, float], float] = random.uniform) -> None:
+    def __init__(
+        self, settings: Settings, progress: Progress, *, jitter: Callable[[float, float], float] = random.uniform
+    ) -> None:
         self.last_error: MqttError | None = None
         """Why there is no connection now, or why the latest attempt failed; none while connected."""
         self._settings = settings
+        self._progress = progress
         self._jitter = jitter
         self._generation = 0
         self._bridge_mode = settings.protocol == 4  # noqa: PLR2004 - MQTT 3.1.1
@@ -107,7 +114,8 @@ class Session:
         since: float | None = None
         finished = False
         try:
-            connection = await self._connect()
+            with self._progress.expected("connecting to the broker", within=CONNECT_TIME):
+                connection = await self._connect()
             since = anyio.current_time()
             self.last_error = None
             self._clean = False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import ssl
 from pathlib import Path
 
@@ -10,10 +9,13 @@ from pydantic import SecretStr
 
 from bridge.config import Config
 from bridge.config.mistakes import ConfigError
+from bridge.config.secret_files import located
 from bridge.mqtt.broker import Settings, Will
 
-_CREDENTIAL = "mqtt_password"
-"""The name of the systemd credential that holds the password."""
+PASSWORD = "mqtt_password"  # noqa: S105 - a name
+"""The systemd credential that holds the password."""
+KEY = "mqtt_key"
+"""The systemd credential that holds the key of the bridge's certificate."""
 
 
 def mqtt_settings(config: Config, will: Will | None = None) -> Settings:
@@ -31,6 +33,7 @@ def mqtt_settings(config: Config, will: Will | None = None) -> Settings:
         host=address.host,
         port=address.port,
         unix_path=address.path,
+        loopback_only=address.local and not (address.tls or config.mqtt.allow_plaintext),
         tls=_tls(config) if address.tls else None,
         username=config.mqtt.username,
         password=secret.get_secret_value() if secret else None,
@@ -48,9 +51,7 @@ def password(config: Config) -> SecretStr | None:
     """
     if config.mqtt.username is None:
         return None
-    file, folder = config.mqtt.password_file, os.environ.get("CREDENTIALS_DIRECTORY")
-    if file is None and folder and (Path(folder) / _CREDENTIAL).exists():
-        file = Path(folder) / _CREDENTIAL
+    file = located(config.mqtt.password_file, PASSWORD)
     if file is None:
         return None
     try:
@@ -71,7 +72,7 @@ def _tls(config: Config) -> ssl.SSLContext:
     except ssl.SSLError:
         raise _refusal(config, "ca_file", f"{authorities} holds no PEM certificate") from None
     if certificate := _readable(config, "cert_file", config.mqtt.cert_file):
-        key = _readable(config, "key_file", config.mqtt.key_file)
+        key = _readable(config, "key_file", located(config.mqtt.key_file, KEY))
         try:
             context.load_cert_chain(certificate, key, password="")
         except (ssl.SSLError, ValueError):

@@ -11,6 +11,7 @@ import anyio
 
 from bridge.credentials import CredentialError, Credentials
 from bridge.pairing.conversation import Conversation
+from bridge.pairing.requirements import unmet
 from bridge.pairing.steps import NotPaired, Paired, Stage, Step, Tell
 from bridge.pairing.subjects import Subject, subject
 from drivers.base import DriverError, Fault, Guided, KeyImporting
@@ -42,6 +43,8 @@ class Pairing:
     keys: Credentials
     lent: Callable[[str], AbstractAsyncContextManager[None]] = not_in_use
     """Holds whoever else uses a configured lock off its link, by the lock's id."""
+    kept: Callable[[str], object] = str
+    """Is told the id of a lock as soon as a new key of it is stored."""
 
     async def pair(self, lock: Subject, asked: PairingRequest, tell: Tell, brought: Credential | None = None) -> Paired:
         """Pair a lock, prove its key by reading its state, and keep it.
@@ -54,10 +57,12 @@ class Pairing:
 
         Raises:
             WrongUsage: the lock that was found is configured under another id.
-            NotPaired: no lock was ready, or its key does not work.
+            NotPaired: this machine lacks what the lock needs, no lock was ready, or its key does not work.
             DriverError: the lock, or the way to it, refused.
             CredentialError: the key could not be stored.
         """
+        if (why := await unmet(lock.driver, self.radio)) is not None:
+            raise NotPaired(why)
         async with self.radio.advertisements() as advertisements:
             address = await self._ready(advertisements, lock, tell, pairable=brought is None)
         lock = subject(self.locks, lock.driver, address, lock.lock_id)
@@ -84,9 +89,10 @@ class Pairing:
             left = _left(await way.forget(credential), f'"{asked.name}"')
             raise NotPaired(f"{str(error).rstrip('.')}. No key was kept here.{left}") from error
         if earlier is not None:
-            tell(Step(Stage.UNDOING, "Having the lock forget the key that the bridge had before ..."))
+            told = "The new key works and is kept. Having the lock forget the key that the bridge had before ..."
+            tell(Step(Stage.KEPT, told))
             if (trouble := await way.forget(earlier)) is not None:
-                tell(Step(Stage.UNDOING, f"The earlier key is removed here.{_left(trouble, 'the older of the two')}"))
+                tell(Step(Stage.KEPT, f"The earlier key is removed here.{_left(trouble, 'the older of the two')}"))
         return snapshot
 
     def _known(self, way: Conversation, lock_id: str) -> Credential | None:
@@ -110,6 +116,7 @@ class Pairing:
         """Prove a key and store it."""
         snapshot = await way.prove(credential)
         self.keys.store(lock_id, way.driver, credential)
+        self.kept(lock_id)
         return snapshot
 
     async def unpair(self, lock: Subject, lock_id: str, tell: Tell) -> Step:

@@ -21,6 +21,8 @@ class Stage(StrEnum):
     """In range, and not ready to pair."""
     FOUND = "found"
     PROVING = "proving"
+    KEPT = "kept"
+    """The new key works and is stored; an earlier one is still to be forgotten by the lock."""
     UNDOING = "undoing"
     PAIRED = "paired"
     REVOKED = "revoked"

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import ssl
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from bridge.config import Config
 from bridge.config.mistakes import ConfigError
+from bridge.config.secret_files import located
 from bridge.webhooks.signing import Signer
 
-_CREDENTIAL = "webhook_secret"
-"""The name of the systemd credential that holds the secret."""
+SECRET = "webhook_secret"  # noqa: S105 - a name
+"""The systemd credential that holds the secret."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +38,7 @@ def webhook_settings(config: Config) -> Settings | None:
 
 
 def _signer(config: Config) -> Signer:
-    file, folder = config.webhooks.secret_file, os.environ.get("CREDENTIALS_DIRECTORY")
-    if file is None and folder and (Path(folder) / _CREDENTIAL).exists():
-        file = Path(folder) / _CREDENTIAL
+    file = located(config.webhooks.secret_file, SECRET)
     if file is None:
         raise _refusal(
             config,

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, NotRequired
 from pydantic import Field, with_config
 from typing_extensions import TypedDict
 
+from bridge import signing
 from bridge.attempt import State
 from bridge.errors import Code, Refused
 from bridge.model import Attempt
@@ -34,6 +35,15 @@ class ActionBody(TypedDict):
     action: Literal["lock", "unlock", "unlatch"]
     custom_id: NotRequired[Annotated[str, Field(min_length=1, max_length=CUSTOM_ID_CHARACTERS)]]
     expires_at: NotRequired[datetime]
+    signature: NotRequired[
+        Annotated[
+            str,
+            Field(
+                pattern=signing.PATTERN,
+                description="The id of a signing key, a colon, the signature in Base64; needs the other two fields.",
+            ),
+        ]
+    ]
 
 
 class Accepted(TypedDict):
@@ -80,6 +90,7 @@ class ActionRequest:
     action: Action
     custom_id: str | None
     expires_at: datetime | None
+    signature: signing.Signature | None = None
 
 
 def parse_request(payload: bytes) -> ActionRequest:
@@ -109,16 +120,18 @@ def check_request(body: object) -> ActionRequest:
         raise Refused(Code.INVALID_REQUEST, 'The request is not a JSON object such as {"action": "unlock"}.')
     fields: dict[str, Any] = dict(body)  # pyright: ignore[reportUnknownArgumentType] # checked field by field below
     action, custom_id, expires_at = (fields.pop(name, None) for name in ("action", "custom_id", "expires_at"))
+    signature = fields.pop("signature", None)
     if fields:
         raise Refused(
             Code.INVALID_REQUEST,
             f"The request has an unknown field, {min(fields)[:64]!r};"
-            ' "action", "custom_id" and "expires_at" are known.',
+            ' "action", "custom_id", "expires_at" and "signature" are known.',
         )
     return ActionRequest(
         action=_action(action, given="action" in body),
         custom_id=_custom_id(custom_id) if "custom_id" in body else None,
         expires_at=_expires_at(expires_at) if "expires_at" in body else None,
+        signature=_signature(signature, custom_id, expires_at) if "signature" in body else None,
     )
 
 
@@ -158,6 +171,21 @@ def _expires_at(value: object) -> datetime:
         return text.parse_time(value)
     except ValueError as error:
         raise Refused(Code.INVALID_REQUEST, f'"expires_at" cannot be used: {_reason(error)}.') from None
+
+
+def _signature(value: object, custom_id: object, expires_at: object) -> signing.Signature:
+    if not isinstance(value, str):
+        raise Refused(Code.INVALID_REQUEST, '"signature" is not a string.')
+    if not (isinstance(custom_id, str) and isinstance(expires_at, str)):
+        raise Refused(
+            Code.INVALID_REQUEST,
+            'A signed command needs "custom_id" and "expires_at", or it could be recorded and given again.',
+        )
+    try:
+        key_id, signature = signing.split(value)
+    except ValueError as error:
+        raise Refused(Code.INVALID_REQUEST, f'"signature" cannot be used: {_reason(error)}.') from None
+    return signing.Signature(key_id, signature, custom_id, expires_at)
 
 
 def _reason(error: ValueError) -> str:

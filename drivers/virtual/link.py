@@ -13,8 +13,8 @@ import anyio
 import anyio.lowlevel
 from anyio.streams.memory import MemoryObjectSendStream
 
-from drivers.base import LinkLost
-from drivers.virtual.peripheral import AttError
+from drivers.base import AttRefused, LinkLost
+from drivers.virtual.peripheral import AttError, Greeting
 
 if TYPE_CHECKING:
     from anyio.streams.memory import MemoryObjectReceiveStream
@@ -90,7 +90,7 @@ class TwinLink:
         try:
             return self._twin.read(characteristic)
         except AttError as error:
-            raise LinkLost("The lock refused the read.") from error
+            raise AttRefused(error.code) from error
 
     async def write(self, characteristic: str, data: bytes, *, response: bool = True) -> None:
         """Write a value. With `response`, it raises if the link ends before the lock has acknowledged it."""
@@ -101,7 +101,7 @@ class TwinLink:
                 self._check()
                 self._twin.write(characteristic, value)
         except AttError as error:
-            raise LinkLost("The lock refused the write.") from error
+            raise AttRefused(error.code) from error
         if response:
             self._check()
 
@@ -113,6 +113,8 @@ class TwinLink:
         send, receive = anyio.create_memory_object_stream[bytes](BACKLOG)
         reader = (characteristic, send)
         self._readers.append(reader)
+        if isinstance(self._twin, Greeting):
+            self._twin.subscribed(characteristic)
         with send, receive:
             try:
                 yield receive

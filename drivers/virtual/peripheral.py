@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import anyio.abc
 from pydantic import BaseModel, Field
@@ -104,3 +104,11 @@ class Twin(Protocol):
         Raises:
             AttError: the write is refused.
         """
+
+
+@runtime_checkable
+class Greeting(Twin, Protocol):
+    """A twin that speaks first: as soon as a central listens to it."""
+
+    def subscribed(self, characteristic: str) -> None:
+        """The connected central subscribed to what the characteristic notifies."""

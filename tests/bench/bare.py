@@ -1,8 +1,9 @@
-"""An unlock of a Nuki lock by bleak and nothing else, as the measure of what the bridge adds to it.
+"""A Nuki lock operated by bleak and nothing else, as the measure of what the bridge adds to it.
 
-`python -m tests.bench.bare ADDRESS CREDENTIAL_FILE`: scans, says that it is ready, and unlocks once for every line of
-its input, over a connection of its own. It prints one JSON line for each: when it began and how long it took to know
-the outcome (CLOCK_MONOTONIC, seconds). It asks what the bridge asks: the state, a nonce, the action, and its end.
+`python -m tests.bench.bare ADDRESS CREDENTIAL_FILE`: scans, says that it is ready, and locks or unlocks for every line
+of its input that says so, over a connection of its own. It prints one JSON line for each: when it began, how long it
+took to know the outcome (CLOCK_MONOTONIC, seconds), and how long it ran for that. It asks what the bridge asks: the
+state, a nonce, the action, and its end.
 """
 
 from __future__ import annotations
@@ -31,8 +32,9 @@ from drivers.nuki.protocol.frames import Reassembler, sealed, take_sealed
 from drivers.nuki.protocol.wire import Message
 
 
-async def unlock(device: BLEDevice, credential: NukiCredential) -> float:
-    """Connect, unlock, disconnect; return the time at which the lock said that it was done."""
+async def operate(device: BLEDevice, credential: NukiCredential, turn: Turn) -> dict[str, float]:
+    """Connect, turn, disconnect; return when it began, and how long it took and ran until the lock was done."""
+    began, ran = time.monotonic(), time.process_time()
     key = credential.key_bytes()
     frames = Reassembler(take_sealed(lambda _: key))
     heard: asyncio.Queue[Message | None] = asyncio.Queue()
@@ -54,16 +56,16 @@ async def unlock(device: BLEDevice, credential: NukiCredential) -> float:
     await ask(RequestData(Command.KEYTURNER_STATES), KeyturnerStates)
     challenge = await ask(RequestData(Command.CHALLENGE), Challenge)
     assert isinstance(challenge, Challenge)
-    await ask(LockAction(Turn.UNLOCK, credential.app_id, challenge.nonce), Status)
+    await ask(LockAction(turn, credential.app_id, challenge.nonce), Status)
     while await heard.get() != Status(StatusCode.COMPLETE):
         pass
-    told = time.monotonic()
+    found = {"began": began, "seconds": time.monotonic() - began, "processor": time.process_time() - ran}
     await client.disconnect()
-    return told
+    return found
 
 
 async def main(address: str, credential: NukiCredential) -> None:
-    """Unlock once for every line of the input."""
+    """Operate the lock once for every line of the input."""
     found: asyncio.Future[BLEDevice] = asyncio.get_running_loop().create_future()
 
     def on_advertisement(device: BLEDevice, _: object) -> None:
@@ -73,10 +75,8 @@ async def main(address: str, credential: NukiCredential) -> None:
     async with BleakScanner(on_advertisement):
         device = await found
         print("ready", flush=True)
-        while await asyncio.to_thread(sys.stdin.readline):
-            began = time.monotonic()
-            told = await unlock(device, credential)
-            print(json.dumps({"began": began, "seconds": told - began}), flush=True)
+        while line := await asyncio.to_thread(sys.stdin.readline):
+            print(json.dumps(await operate(device, credential, Turn[line.strip().upper()])), flush=True)
 
 
 if __name__ == "__main__":

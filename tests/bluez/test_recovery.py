@@ -21,6 +21,7 @@ from bridge.ble.remedies import REQUEST, Remedies
 from bridge.cli.boundary import Exit
 from bridge.clock import SystemClock
 from bridge.interlock import Interlock
+from bridge.progress import Progress
 from tests.support import bluetoothd_process as bluetoothd
 from tests.support.daemon import BINARY, environment
 from tests.support.echo_twin import ADDRESS, EchoTwin
@@ -97,7 +98,7 @@ async def cared_for(adapter, folder: Path):
         caretaker = Caretaker(radio, SystemClock(), interlock, remedies=Remedies(folder), teller=notes)
         notes.interlock = interlock
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(caretaker.run)
+            tasks.start_soon(caretaker.run, Progress())
             yield radio, notes
             tasks.cancel_scope.cancel()
 

@@ -10,6 +10,7 @@ import anyio
 import pytest
 
 from bridge.mqtt.session import Connection, Session, Settings
+from bridge.progress import Progress
 from tests.support.mosquitto import Mosquitto
 from tests.support.peer import Peer
 
@@ -91,7 +92,7 @@ def visits() -> Visits:
 def keeping(visits: Visits) -> Callable[[Settings], AbstractAsyncContextManager[Session]]:
     @asynccontextmanager
     async def keep(settings: Settings) -> AsyncIterator[Session]:
-        session = Session(settings, jitter=lambda low, high: min(high, low + 0.02))
+        session = Session(settings, Progress(), jitter=lambda low, high: min(high, low + 0.02))
         async with anyio.create_task_group() as group:
             await group.start(session.run, visits.serve)
             yield session

@@ -25,6 +25,7 @@ from bridge.mqtt.session import (
     Will,
     probe,
 )
+from bridge.progress import Progress
 from tests.support import mqtt_wire as wire
 from tests.support.fake_broker import Guest, fake_broker
 from tests.support.mosquitto import Mosquitto, free_port
@@ -119,7 +120,7 @@ async def test_an_error_of_ours_in_serve_is_not_swallowed(settings):
         raise LookupError("ours")
 
     with pytest.RaisesGroup(LookupError, flatten_subgroups=True):
-        await Session(settings).run(serve)
+        await Session(settings, Progress()).run(serve)
 
 
 async def test_errors_of_a_task_group_in_serve_count_as_the_connections_end(settings, broker):
@@ -132,7 +133,7 @@ async def test_errors_of_a_task_group_in_serve_count_as_the_connections_end(sett
         async with anyio.create_task_group() as group:
             group.start_soon(connection.publish, "", b"")
 
-    await Session(settings, jitter=lambda _low, _high: 0).run(serve)
+    await Session(settings, Progress(), jitter=lambda _low, _high: 0).run(serve)
     assert len(served) == 2
 
 
@@ -142,7 +143,7 @@ async def test_serve_that_returns_ends_the_session_and_leaves_properly(settings,
     async def serve(connection: Connection) -> None:
         connection.send("base/last", b"word")
 
-    await Session(replace(settings, will=Will("base/status", b"gone"))).run(serve)
+    await Session(replace(settings, will=Will("base/status", b"gone")), Progress()).run(serve)
     await peer.publish("base/end", b"")
     assert [message.topic for message in await peer.expect(2)] == ["base/last", "base/end"]
 
@@ -175,7 +176,7 @@ async def test_waits_grow_with_jitter_up_to_a_minute():
         bounds.append((low, high))
         return 0.0
 
-    session = Session(Settings(client_id="bridge", host="127.0.0.1", port=free_port()), jitter=jitter)
+    session = Session(Settings(client_id="bridge", host="127.0.0.1", port=free_port()), Progress(), jitter=jitter)
     async with anyio.create_task_group() as group:
         group.start_soon(session.run, None)
         await until(lambda: len(bounds) >= 9)
@@ -201,7 +202,7 @@ async def test_only_a_connection_that_lived_begins_a_new_row_of_failures(monkeyp
 
     with capture_logs() as logs:
         async with fake_broker(hang_up) as port, anyio.create_task_group() as group:
-            session = Session(Settings(client_id="bridge", host="127.0.0.1", port=port), jitter=jitter)
+            session = Session(Settings(client_id="bridge", host="127.0.0.1", port=port), Progress(), jitter=jitter)
             group.start_soon(session.run, serve)
             await until(lambda: len(asked) >= 3)
             group.cancel_scope.cancel()

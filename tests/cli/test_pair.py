@@ -2,10 +2,13 @@ import json
 import stat
 
 import pytest
+import typer
 
 from bridge import pairing
+from bridge.catalog import installed
 from bridge.cli import blocks, tools
 from bridge.cli.boundary import Stop
+from bridge.cli.guide import guide
 from bridge.config import load
 from bridge.credentials import Credentials
 from drivers.base import LinkLost, PairingError
@@ -122,7 +125,8 @@ def test_an_id_of_another_lock_is_refused_once_the_lock_is_found(lock_bridge, co
 
 def test_an_unknown_driver_is_told(lock_bridge, config):
     ended = lock_bridge("pair", "nuky")
-    assert (ended.code, ended.err) == (2, 'error: there is no driver "nuky"; installed are: nuki\n')
+    told = f'error: there is no driver "nuky"; installed are: {", ".join(installed())}\n'
+    assert (ended.code, ended.err) == (2, told)
 
 
 @pytest.mark.usefixtures("impatient")
@@ -255,3 +259,17 @@ def test_a_configuration_that_cannot_be_written_is_as_it_was(lock_bridge, on_the
     assert ended.out.startswith("[[locks]]")
     assert on_the_air.read_text() == before
     assert sorted(path.name for path in on_the_air.parent.iterdir()) == ["config.toml", "state"]
+
+
+@pytest.mark.parametrize(
+    ("step", "told"), [("proving", "nothing is kept"), ("kept", "The new key is kept and in use.")]
+)
+def test_whoever_stops_it_is_told_what_is_kept(capsys, step, told):
+    def stopped():
+        with guide("Stopped, and nothing is kept here.") as hear:
+            hear({"step": step, "message": "Going on ..."})
+            raise KeyboardInterrupt
+
+    with pytest.raises(typer.Exit):
+        stopped()
+    assert told in capsys.readouterr().err

@@ -3,59 +3,34 @@
 import json
 import re
 import stat
-from contextlib import asynccontextmanager
 
 import anyio
 import pytest
 
-from bridge.ble.airsocket import AirServer
 from bridge.cli.client import Bridge, Rejected
 from bridge.config import load
-from bridge.credentials import Credentials
 from drivers.nuki import NukiDriver
 from drivers.nuki.virtual import NukiTwin
 from drivers.virtual.peripheral import VirtualSettings
-from tests.cli.conftest import daemon
-from tests.support.daemon import command_line
+from tests.support.door import CONFIG, Door
 from tests.support.terminal import Terminal
 
 ADDRESS = "54:D2:72:00:00:07"
 PIN = "4711"
-CONFIG = """\
-# ours
-[bridge]
-id = "g1"
-state_dir = "state"
-[mqtt]
-url = "mqtt://127.0.0.1:1"
-[bluetooth]
-radio = "virtual"
-virtual_air = "air.sock"
-"""
 
 
-class Place:
+class Place(Door):
     """A door with a lock that nobody is paired with."""
 
     def __init__(self, folder):
-        self.file = folder / "config.toml"
-        self.file.write_text(CONFIG)
-        self.twin = NukiTwin(ADDRESS, "Front", VirtualSettings(motor_time=0.1), pin=int(PIN))
-        self.variables = {"LOCK_BRIDGE_CONFIG": str(self.file), "RUNTIME_DIRECTORY": str(folder)}
+        super().__init__(folder, NukiTwin(ADDRESS, "Front", VirtualSettings(motor_time=0.1), pin=int(PIN)))
         self.pin_file = folder / "pin"
         self.pin_file.write_text(PIN)
-
-    @property
-    def keys(self):
-        return Credentials(self.file.parent / "state")
 
     @property
     def users(self):
         """Who may use the lock besides its fob."""
         return [user.name for user in self.twin.keyring.users.values() if user.name != "Fob"]
-
-    async def run(self, *arguments):
-        return await command_line(*arguments, **self.variables)
 
     async def pair(self, *more):
         self.twin.pairing_mode = True
@@ -71,25 +46,12 @@ def anyio_backend():
 async def place(tmp_path, monkeypatch):
     monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path))
     place = Place(tmp_path)
-    async with anyio.create_task_group() as group:
-        await group.start(AirServer({ADDRESS: place.twin}, str(tmp_path / "air.sock")).run)
+    async with place.on_the_air():
         yield place
-        group.cancel_scope.cancel()
-
-
-@asynccontextmanager
-async def running(place):
-    """Run a bridge; what it starts with is in the file by then."""
-    bridge = daemon(place.file)
-    await anyio.to_thread.run_sync(bridge.__enter__)
-    try:
-        yield
-    finally:
-        bridge.__exit__(None, None, None)
 
 
 async def test_a_running_bridge_pairs_and_uses_the_lock_without_a_restart(place):
-    async with running(place):
+    async with place.served():
         ended = await place.pair("--write", "--name", "Front")
         assert ended.returncode == 0, ended.stderr
         assert "The running bridge uses it from now on. Try: lock-bridge lock front\n" in ended.stderr
@@ -108,7 +70,7 @@ async def test_each_step_is_told_and_no_key_and_no_pin(place, runs):
         return await place.pair()
 
     if runs:
-        async with running(place):
+        async with place.served():
             ended = await pair()
     else:
         ended = await pair()
@@ -131,7 +93,7 @@ async def test_unpairing_takes_the_key_from_the_lock_and_from_here(place, runs):
     await place.pair("--write")
     assert place.users == ["lock-bridge g1"]
     if runs:
-        async with running(place):
+        async with place.served():
             await place.run("lock", "front")
             ended = await place.run("unpair", "front", "--yes", "--json")
             after = await place.run("lock", "front")
@@ -155,7 +117,7 @@ async def test_a_lock_that_is_away_is_unpaired_here_and_the_rest_is_said(place):
 
 async def test_a_running_bridge_takes_a_new_key_of_a_known_lock(place):
     await place.pair("--write")
-    async with running(place):
+    async with place.served():
         await place.run("unpair", "front", "--yes")
         ended = await place.pair()
         assert 'The configuration has it as "front" already.' in ended.stderr
@@ -164,16 +126,35 @@ async def test_a_running_bridge_takes_a_new_key_of_a_known_lock(place):
 
 async def test_a_lock_that_is_paired_anew_forgets_the_earlier_key(place):
     await place.pair("--write")
-    async with running(place):
+    async with place.served():
         ended = await place.pair()
         assert "Having the lock forget the key that the bridge had before" in ended.stderr
         assert place.users == ["lock-bridge g1"]
         assert (await place.run("unlock", "front")).returncode == 0
 
 
+async def test_a_new_key_is_used_even_if_nobody_waits_until_the_earlier_one_is_forgotten(place):
+    await place.pair("--write")
+
+    def at_the_terminal():
+        with Terminal(
+            "pair", "nuki", "--id", "front", "--pin-file", str(place.pin_file), **place.variables
+        ) as terminal:
+            terminal.until("The new key works and is kept.")
+            terminal.interrupt()
+            terminal.end()
+            return terminal.shown
+
+    async with place.served():
+        place.twin.pairing_mode = True
+        await anyio.to_thread.run_sync(at_the_terminal)
+        ended = await place.run("unlock", "front")
+        assert ended.returncode == 0, ended.stderr
+
+
 async def test_a_failure_in_the_running_bridge_is_told_with_its_exit_code(place):
     await place.pair("--write")
-    async with running(place):
+    async with place.served():
         ended = await place.run("pair", "nuki", "--id", "other", ADDRESS)
         assert (ended.returncode, ended.stderr) == (
             2,
@@ -185,7 +166,7 @@ async def test_a_failure_in_the_running_bridge_is_told_with_its_exit_code(place)
 
 
 async def test_a_running_bridge_scans(place):
-    async with running(place):
+    async with place.served():
         ended = await place.run("scan", "--seconds", "2", "--json")
     (lock,) = json.loads(ended.stdout)
     assert (lock["address"], lock["pairable"], lock["lock_id"]) == (ADDRESS, False, None)
@@ -201,7 +182,7 @@ async def test_who_stands_at_the_door_is_guided_on_a_terminal(place):
             assert terminal.end() == 0
             return terminal.shown
 
-    async with running(place):
+    async with place.served():
         shown = await anyio.to_thread.run_sync(at_the_terminal)
     assert "Paired. The lock answers over its new key" in shown
     assert PIN not in shown
@@ -216,7 +197,7 @@ async def test_who_stops_pairing_ends_it_in_the_bridge_too(place):
             assert terminal.end() == 1
             return terminal.shown
 
-    async with running(place):
+    async with place.served():
         assert "Stopped, and nothing is kept here." in await anyio.to_thread.run_sync(at_the_terminal)
         place.twin.pairing_mode = True
         ended = await place.run("scan", "--seconds", "2", "--json")
@@ -243,7 +224,7 @@ async def test_without_a_terminal_nothing_is_asked(place, arguments, told):
     ],
 )
 async def test_what_the_bridge_is_asked_wrongly_it_refuses(place, route, body, told):
-    async with running(place):
+    async with place.served():
         with pytest.raises(Rejected, match=re.escape(told)) as rejected:
             await anyio.to_thread.run_sync(lambda: list(Bridge(place.file).lines("bridge", route, body=body, pause=1)))
     assert (rejected.value.status, rejected.value.kind) == (400, "INVALID_REQUEST")

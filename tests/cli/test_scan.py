@@ -112,11 +112,11 @@ def test_a_driver_that_cannot_be_loaded_is_told(lock_bridge, config, monkeypatch
     installed, load = catalog.installed, catalog.load
 
     def missing(name):
-        if name == "yale":
+        if name == "acme":
             raise catalog.DriverMissing("it needs a library")
         return load(name)
 
-    monkeypatch.setattr(catalog, "installed", lambda: [*installed(), "yale"])
+    monkeypatch.setattr(catalog, "installed", lambda: [*installed(), "acme"])
     monkeypatch.setattr(catalog, "load", missing)
     ended = lock_bridge("scan", "--seconds", "0.2")
     assert (ended.code, ended.err) == (0, "not looked for: it needs a library\n")

@@ -8,11 +8,26 @@ from functools import partial
 import pytest
 import trio.testing
 
-from drivers.base import Action, Advertisement, Confirmed, DriverError, Fault, LockState, Sighting, Snapshot
+from drivers.base import (
+    Action,
+    Advertisement,
+    Confirmed,
+    DriverError,
+    Failed,
+    Fault,
+    LockState,
+    PairingError,
+    Sighting,
+    Snapshot,
+    Stage,
+    Unknown,
+)
 from drivers.contract import DriverContract
-from drivers.contract.bench import bench, in_process
+from drivers.contract.bench import ADDRESS, bench, in_process
 from drivers.nuki import NukiDriver
+from drivers.sesame import SesameDriver
 from drivers.virtual.faults import Trouble
+from drivers.virtual.peripheral import VirtualSettings
 
 
 @pytest.fixture
@@ -103,6 +118,50 @@ def inventive(session):
     return Changed(session, read=read)
 
 
+async def failing_where_it_is(session, actuation, action, seen):
+    there = (await session.read()).lock_state is LockState.LOCKED and action is Action.LOCK
+    outcome = await actuation.run(seen)
+    return Failed(Fault.REFUSED, "The bolt was there.") if there else outcome
+
+
+def once(session):
+    acted = []
+
+    async def prepare(action, tag):
+        acted.append(action)
+        return Changed(await session.prepare(action, tag), run=run) if acted[1:] else await session.prepare(action, tag)
+
+    async def run(_seen):
+        return Unknown(Stage.WRITTEN)
+
+    return Changed(session, prepare=prepare)
+
+
+async def again_and_again(session, _actuation, action, seen):
+    return await (await session.prepare(action, b"")).run(seen)
+
+
+def at_once(session):
+    class AtOnce(type(session)):
+        async def prepare_auto_lock(self, wanted):
+            await (await super().prepare_auto_lock(wanted)).run(lambda _: None)
+            return await super().prepare_auto_lock(wanted)
+
+    session.__class__ = AtOnce
+    return session
+
+
+def consuming(session):
+    told = []
+
+    async def log(after, count):
+        found = [record for record in await session.log(after, count) if record.record_id not in told]
+        told.extend(record.record_id for record in found)
+        return found
+
+    return Changed(session, log=log)
+
+
 def claiming(session):
     async def find(tag):
         return await session.find(tag) or Changed(None, action=None)
@@ -151,6 +210,24 @@ BROKEN = {
         C.test_a_trouble_at_the_lock_is_never_told_as_success,
         [Trouble.JAM],
     ),
+    "fails where nothing is to be done": (
+        driver(acting(failing_where_it_is)),
+        C.test_asked_of_a_bolt_that_is_there_already_it_does_not_fail,
+        [],
+    ),
+    "acts once": (driver(once), C.test_one_action_after_another_each_has_its_own_outcome, []),
+    "acts each time that it is run": (
+        driver(acting(again_and_again)),
+        C.test_what_was_made_ready_once_moves_the_bolt_once,
+        [],
+    ),
+    "does not look again": (driver(remembering), C.test_waiting_for_news_can_be_called_off, [1.0]),
+    "changes the auto lock too early": (
+        driver(at_once),
+        C.test_when_it_locks_itself_is_set_where_the_driver_says_that_it_can_be,
+        [],
+    ),
+    "consumes the log": (driver(consuming), C.test_a_log_that_would_be_consumed_is_left_alone, []),
     "remembers": (driver(remembering), C.test_every_read_is_fresh, []),
     "acts too early": (driver(hasty), C.test_nothing_moves_before_the_action_is_run, [Action.UNLOCK]),
     "makes up a battery": (driver(inventive), C.test_it_tells_what_it_says_it_can_tell_and_nothing_else, []),
@@ -163,6 +240,31 @@ async def test_a_driver_that_does_not_keep_it_is_found_out(broken, test, argumen
     await test(suite_of(NukiDriver()), partial(bench, NukiDriver(), in_process), *arguments)
     with pytest.RaisesGroup(AssertionError, allow_unwrapped=True, flatten_subgroups=True):
         await test(suite_of(broken), partial(bench, broken, in_process), *arguments)
+
+
+async def test_a_driver_that_makes_up_a_key_is_found_out():
+    async def pair(_link, _request):
+        return NukiDriver().twin(ADDRESS, "Front door", VirtualSettings())[1]
+
+    with pytest.RaisesGroup(pytest.fail.Exception, allow_unwrapped=True, flatten_subgroups=True):
+        await suite_of(driver(pair=pair)).test_a_lock_that_is_not_ready_to_pair_gives_no_key(in_process)
+
+
+class Gullible(SesameDriver):
+    def key_from(self, parts):
+        return self.twin(ADDRESS, "Front door", VirtualSettings())[1]
+
+
+class Gossip(SesameDriver):
+    def key_from(self, parts):
+        raise PairingError(f"{parts} is no key.")
+
+
+@pytest.mark.parametrize("broken", [Gullible(), Gossip()])
+def test_a_driver_that_takes_any_key_or_shows_it_is_found_out(broken):
+    suite_of(SesameDriver()).test_a_key_that_is_brought_has_its_form_or_is_refused_without_being_shown()
+    with pytest.raises((AssertionError, pytest.fail.Exception)):
+        suite_of(broken).test_a_key_that_is_brought_has_its_form_or_is_refused_without_being_shown()
 
 
 def test_a_driver_that_takes_every_device_for_its_own_is_found_out():

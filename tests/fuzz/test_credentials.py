@@ -91,7 +91,7 @@ def test_any_content_is_a_key_that_can_be_used_or_an_error_without_it(content):
 def test_a_folder_in_the_place_of_a_key_is_an_error(tmp_path):
     credentials = Credentials(tmp_path)
     credentials.path("front_door").mkdir(mode=0o700, parents=True)
-    with pytest.raises(CredentialError, match="is damaged"):
+    with pytest.raises(CredentialError, match="cannot be read"):
         credentials.load("front_door", NukiDriver())
 
 

@@ -130,7 +130,7 @@ def test_any_request_is_answered_and_moves_nothing_that_was_not_taken(sent):
 async def _ask(sent: list[dict[str, Any]]) -> None:
     with TemporaryDirectory() as folder:
         async with House.standing(Path(folder), FRONT, BACK) as house, house.life() as life:
-            application = Application(operations(life.bridge), LocalGuard())
+            application = Application(operations(life.bridge), LocalGuard(), life.bridge.progress)
             for request in sent:
                 exchange = Exchange(request["body"])
                 await application(_scope(request), exchange.receive, exchange.send)

@@ -115,3 +115,16 @@ def test_the_last_operation_is_an_event_of_a_type_that_was_announced(asked):
     assert success.items() >= {"event_type": "success", "action": "unlock", "performed_via": "remote_api"}.items()
     assert failure.items() >= {"event_type": "failed", "error_code": "LOCK_JAMMED"}.items()
     assert {success["event_type"], failure["event_type"]} == set(body["event_types"])
+
+
+def test_a_lock_whose_commands_must_be_signed_is_shown_and_cannot_be_pressed(home_assistant):
+    announced = discoveries("homeassistant", "g1", TOPICS, [a_lock(require_signature=True)])
+    assert not any("command_topic" in body for _, body in announced)
+    ((topic, body),) = [each for each in announced if each[0].endswith("/lock/config")]
+    question = {"component": topic.split("/")[1], "payload": body, "states": {"value_template": STATES["lock"]}}
+    (answer,) = home_assistant([question])
+    assert "error" not in answer, answer
+    assert set(answer["taken"]) >= set(body) - NEWER
+    shown = dict(zip(LOCK_STATES, answer["shown"]["value_template"], strict=True))
+    known = {LockState.LOCKED: "OFF", LockState.UNLOCKED: "ON", LockState.UNLATCHED: "ON"}
+    assert shown == dict.fromkeys(LOCK_STATES, "None") | known

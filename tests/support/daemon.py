@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from tests.support.mqtt_client import Upstream
 
 BINARY = Path(sys.executable).with_name("lock-bridge")
+FOOD = "WATCHDOG=1"
 ENDING = 30.0
 """Seconds that the daemon has for ending."""
 
@@ -62,10 +64,14 @@ class Daemon:
         directory: where its configuration, log and state folder are.
         config: its configuration.
         upstream: hears when it takes commands.
+        program: what is run, with the daemon's arguments.
     """
 
-    def __init__(self, directory: Path, config: str, upstream: Upstream) -> None:
+    def __init__(
+        self, directory: Path, config: str, upstream: Upstream, program: Sequence[str | Path] = (BINARY,)
+    ) -> None:
         self._upstream = upstream
+        self._program = program
         self.file = directory / "config.toml"
         self.file.write_text(config)
         self.state_dir = directory / "state"
@@ -73,6 +79,7 @@ class Daemon:
         self._log_before = 0
         self._process: subprocess.Popen[bytes] | None = None
         self._notify: socket.socket | None = None
+        self._heard: list[str] = []
 
     async def __aenter__(self) -> Self:
         try:
@@ -120,10 +127,11 @@ class Daemon:
         address = f"lock-bridge-test-{secrets.token_hex(8)}"
         self._notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         self._notify.bind(f"\0{address}")
+        self._heard = []
         with self._log.open("ab") as log:
             self._log_before = log.tell()
             self._process = subprocess.Popen(
-                [BINARY, "--config", str(self.file), "run"],
+                [*self._program, "--config", str(self.file), "run"],
                 env=environment({"NOTIFY_SOCKET": f"@{address}", **more}),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -139,14 +147,21 @@ class Daemon:
         self.launch(**more)
         await self.told("READY=1")
 
-    async def told(self, state: str) -> None:
-        """Return once the service manager is told of a state."""
-        assert self._notify is not None
+    async def told(self, state: str, times: int = 1) -> None:
+        """Return once the service manager has been told of a state so many times since the start."""
         with anyio.fail_after(ENDING):
-            while not self._told(state):
+            while self.notes.count(state) < times:
                 assert self.alive, self.log
-                with anyio.move_on_after(0.1):
-                    await anyio.wait_readable(self._notify)
+                await self._listen(0.1)
+
+    async def starved(self, seconds: float) -> None:
+        """Return once its watchdog has not been fed for so long, as the service manager finds out."""
+        with anyio.fail_after(ENDING):
+            fed, until = self.notes.count(FOOD), anyio.current_time() + seconds
+            while (left := until - anyio.current_time()) > 0:
+                await self._listen(left)
+                if self.notes.count(FOOD) > fed:
+                    fed, until = self.notes.count(FOOD), anyio.current_time() + seconds
 
     async def serve(self, **more: str) -> None:
         """Start it and return when it takes commands.
@@ -158,12 +173,20 @@ class Daemon:
         await self.start(**more)
         await self._upstream.first("status", before + 1, online=True)
 
-    def _told(self, wanted: str) -> bool:
+    @property
+    def notes(self) -> list[str]:
+        """What the service manager has been told since the start."""
         assert self._notify is not None
-        try:
-            return wanted in self._notify.recv(4096).decode().splitlines()
-        except BlockingIOError:
-            return False
+        with suppress(BlockingIOError):
+            while True:
+                self._heard += self._notify.recv(4096).decode().splitlines()
+        return self._heard
+
+    async def _listen(self, seconds: float) -> None:
+        """Wait for the next note, for a while."""
+        assert self._notify is not None
+        with anyio.move_on_after(seconds):
+            await anyio.wait_readable(self._notify)
 
     async def logged(self, text: str) -> None:
         """Return once it has written something to its log."""
@@ -182,8 +205,12 @@ class Daemon:
 
     def terminate(self) -> None:
         """Ask it to end, as the service manager does."""
+        self.signal(signal.SIGTERM)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal."""
         assert self._process is not None
-        self._process.send_signal(signal.SIGTERM)
+        self._process.send_signal(number)
 
     async def ended(self) -> int:
         """Wait for its end and return its exit code; that of a killed one is the signal's, negated."""

@@ -126,7 +126,7 @@ class FakeBluetoothd:
                 options["ended"]()
                 raise
         device = BLEDevice(device.address, None, device.details.air)
-        return await BleakLink.connect(device, backend=VirtualBackend, **options)
+        return await BleakLink.connect(device, **(options | {"backend": VirtualBackend}))
 
 
 class FakeScanner:

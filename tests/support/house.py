@@ -1,7 +1,7 @@
-"""A house with virtual Nuki locks, and the lives of the bridge in it, one after the other over one journal.
+"""A house with virtual locks and the lives of the bridge in it, one after the other over one journal.
 
-Everything is the bridge's own but the radio, the clock and the broker, so it runs under virtual time. What really
-moved, and when, is in `House.movements`.
+The locks are Nuki's, unless another vendor is named. Everything is the bridge's own but the radio, the clock and the
+broker, so it runs under virtual time. What really moved, and when, is in `House.movements`.
 """
 
 from __future__ import annotations
@@ -14,17 +14,18 @@ from unittest.mock import patch
 
 import anyio
 
-from bridge import app, crash
+from bridge import app, catalog, crash
 from bridge.app import Bridge
 from bridge.attempt import State
 from bridge.bell import Bell
 from bridge.config import Config
 from bridge.config.fields import virtual_address
+from bridge.config.model import _part_options
 from bridge.errors import BridgeError
 from bridge.journal import Journal, inline, open_journal
 from bridge.policy import Message
+from bridge.progress import Progress
 from drivers.base import Action, Method
-from drivers.nuki import NukiCredential, NukiDriver
 from drivers.virtual.operation import Completion
 from drivers.virtual.peripheral import VirtualSettings
 from tests.support.clock import RunningClock
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from bridge.dispatcher import Receipt
     from bridge.model import Attempt
     from bridge.states import States
-    from drivers.nuki.virtual import NukiTwin
+    from drivers.base import Credential
     from drivers.virtual.lock import VirtualLock
     from drivers.virtual.operation import Movement
 
@@ -64,13 +65,15 @@ async def until(condition: Callable[[], object]) -> None:
 class House:
     """The locks, and what a bridge in it is told of them."""
 
-    def __init__(self, path: Path, *lock_ids: str, **settings: Any) -> None:
+    def __init__(self, path: Path, *lock_ids: str, driver: str = "nuki", **settings: Any) -> None:
         self.path = path
         self.clock = RunningClock()
-        self.twins: dict[str, NukiTwin] = {}
-        self.credentials: dict[str, NukiCredential] = {}
+        self.driver = driver
+        self.twins: dict[str, Any] = {}
+        self.credentials: dict[str, Credential] = {}
         for lock_id in lock_ids or (FRONT,):
-            twin, credential = NukiDriver().twin(virtual_address(lock_id), lock_id, VirtualSettings(**settings))
+            address = virtual_address(lock_id)
+            twin, credential = catalog.load(driver).twin(address, lock_id, VirtualSettings(**settings))
             twin.lock.now = self.clock.wall
             self.twins[lock_id], self.credentials[lock_id] = twin, credential
         self.radio = TwinRadio(*self.twins.values())
@@ -81,9 +84,9 @@ class House:
 
     @classmethod
     @asynccontextmanager
-    async def standing(cls, path: Path, *lock_ids: str, **settings: Any) -> AsyncGenerator[House]:
+    async def standing(cls, path: Path, *lock_ids: str, driver: str = "nuki", **settings: Any) -> AsyncGenerator[House]:
         """Let the locks live for the length of the context."""
-        house = cls(path, *lock_ids, **settings)
+        house = cls(path, *lock_ids, driver=driver, **settings)
         async with anyio.create_task_group() as group:
             for twin in house.twins.values():
                 await group.start(twin.run)
@@ -147,12 +150,13 @@ class House:
         with (
             patch.object(app.radios, "virtual_locks", lambda _config: twins),
             patch.object(app.radios, "make", lambda *_, **__: self.radio),
-            patch.object(app, "Session", lambda _settings: FakeSession()),
+            patch.object(app, "Session", lambda _settings, _progress: FakeSession()),
         ):
-            return await Bridge.make(self._config(), journal, self.clock, bell)
+            return await Bridge.make(self._config(), journal, self.clock, bell, Progress())
 
     def _config(self) -> Config:
-        lock = {"driver": "nuki", "actions": ["lock", "unlock", "unlatch"], **self.lock_fields}
+        actions = sorted(catalog.load(self.driver).capabilities.actions)
+        lock = {"driver": self.driver, "actions": actions, **self.lock_fields}
         tables = {
             "bridge": {"id": "g1", "state_dir": str(self.path)},
             "mqtt": {"url": "mqtt://127.0.0.1"},
@@ -161,6 +165,7 @@ class House:
             "homeassistant": {"discovery": False},
             "locks": [{"id": lock_id, **lock} for lock_id in self.twins if lock_id in self.configured],
         }
+        _part_options(tables)
         return Config.model_validate(tables)
 
 

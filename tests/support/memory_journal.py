@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from bridge.attempt import State, Step, advance
 from bridge.errors import IllegalStep, StorageUnavailable
-from bridge.journal.journal import CUSTOM_ID_MEMORY
+from bridge.journal.journal import ATTEMPT_MEMORY, CUSTOM_ID_MEMORY
 from bridge.model import Attempt, Command, Ending, Event
 
 if TYPE_CHECKING:
@@ -158,7 +158,8 @@ class MemoryJournal:
             alike = (known.lock_id, known.action) == (command.lock_id, command.action)
             return alike and wanted is not None and getattr(known, key) == wanted and age(row) <= memory
 
-        keys = {"custom_id": CUSTOM_ID_MEMORY} if command.custom_id else {"request_key": window}
+        remembered = ATTEMPT_MEMORY if command.signed else CUSTOM_ID_MEMORY
+        keys = {"custom_id": remembered} if command.custom_id else {"request_key": window}
         keys |= {"packet_key": window} if command.redelivered else {}
         found = ((row for row in reversed(self.rows) if same(row, *each)) for each in keys.items())
         return await self._run(lambda: next((row.attempt for rows in found for row in rows), None))

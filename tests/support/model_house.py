@@ -18,6 +18,7 @@ from bridge.config import Config
 from bridge.errors import BridgeError
 from bridge.journal import inline, open_journal, rows, store
 from bridge.policy import Message
+from bridge.progress import Progress
 from drivers.base import Method
 from tests.support.clock import NOON
 from tests.support.fake_connection import FakeConnection, Sent
@@ -244,9 +245,9 @@ class ModelHouse:
         with (
             patch.object(app, "configured", lambda *_: [self.lock.configured()]),
             patch.object(app.radios, "make", lambda *_, **__: self.lock),
-            patch.object(app, "Session", lambda _settings: self._broker),
+            patch.object(app, "Session", lambda _settings, _progress: self._broker),
         ):
-            return await Bridge.make(self._config, self.journal, self.clock, bell)
+            return await Bridge.make(self._config, self.journal, self.clock, bell, Progress())
 
     @contextmanager
     def attended(self) -> Generator[None]:

@@ -17,6 +17,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Sequence
     from types import TracebackType
 
@@ -56,6 +57,7 @@ class Upstream:
         also: further topic filters.
         session: the name under which the broker keeps its subscriptions while it or the broker is away.
         login: its name and password.
+        tls: speaks TLS by this context.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class Upstream:
         also: Sequence[str] = (),
         session: str | None = None,
         login: tuple[str, str] | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.heard: list[Heard] = []
         self._port = port
@@ -77,6 +80,8 @@ class Upstream:
         self._client.reconnect_delay_set(1, 1)
         if login is not None:
             self._client.username_pw_set(*login)
+        if tls is not None:
+            self._client.tls_set_context(tls)
         self._changed = threading.Condition()
         self._subscribed = threading.Event()
         self._client.on_connect = self._on_connect

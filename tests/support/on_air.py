@@ -18,7 +18,7 @@ from bumble.host import Host
 from bumble.ll import AdvNonConnInd
 from bumble.transport.common import AsyncPipeSink
 
-from drivers.virtual.peripheral import AttError, Property
+from drivers.virtual.peripheral import AttError, Greeting, Property
 from tests.bluez.lab.controller import LockController
 
 if TYPE_CHECKING:
@@ -36,6 +36,8 @@ LOOK = 0.05
 
 LONGEST = 31
 """Bytes of a legacy advertisement."""
+BASE_UUID = "-0000-1000-8000-00805f9b34fb"
+"""How UUIDs end that have a form of 16 bits (Bluetooth Core, vol 3 part B, 2.5.1)."""
 
 
 @asynccontextmanager
@@ -148,6 +150,11 @@ class Peripheral:
             with anyio.move_on_after(ATT_TIME):
                 await send(central.connection, characteristic, data)
 
+    async def hang_up(self) -> None:
+        """End the connection from the lock's side, if there is one."""
+        if self.central is not None:
+            await self.central.connection.disconnect()
+
     def say(self, central: AirCentral, characteristic: str, data: bytes) -> None:
         self._said.send_nowait((central, characteristic, data))
 
@@ -158,7 +165,12 @@ class Peripheral:
         value = CharacteristicValue(read=partial(self._on_read, uuid), write=partial(self._on_write, uuid))
         permissions = Attribute.Permissions.READABLE | Attribute.Permissions.WRITEABLE
         self._characteristics[uuid] = Characteristic(uuid, bits, permissions, value)
+        self._characteristics[uuid].on(Characteristic.EVENT_SUBSCRIPTION, partial(self._on_subscription, uuid))
         return self._characteristics[uuid]
+
+    def _on_subscription(self, uuid: str, _bearer: Bearer, notify: bool, indicate: bool) -> None:  # noqa: FBT001 - Bumble's signature
+        if (notify or indicate) and isinstance(self.twin, Greeting):
+            self.twin.subscribed(uuid)
 
     def _on_connection(self, connection: Connection) -> None:
         self._on_air = None  # a connection ends advertising, however short it is
@@ -223,7 +235,7 @@ def packed(advertisement: Advertisement) -> bytes:
         (kind.MANUFACTURER_SPECIFIC_DATA, company.to_bytes(2, "little") + data)
         for company, data in advertisement.manufacturer_data.items()
     ]
-    parts += [(kind.SERVICE_DATA_128_BIT_UUID, _uuid(uuid) + data) for uuid, data in advertisement.service_data.items()]
+    parts += [_service_data(uuid, data) for uuid, data in advertisement.service_data.items()]
     parts += [
         (kind.INCOMPLETE_LIST_OF_128_BIT_SERVICE_CLASS_UUIDS, _uuid(uuid)) for uuid in advertisement.service_uuids
     ]
@@ -235,6 +247,13 @@ def packed(advertisement: Advertisement) -> bytes:
         if len(data) + len(part) <= LONGEST:
             data += part
     return data
+
+
+def _service_data(uuid: str, data: bytes) -> tuple[AdvertisingData.Type, bytes]:
+    """Pack service data under the short form of its UUID, where it has one."""
+    if uuid.endswith(BASE_UUID) and uuid.startswith("0000"):
+        return AdvertisingData.Type.SERVICE_DATA_16_BIT_UUID, _uuid(uuid[4:8]) + data
+    return AdvertisingData.Type.SERVICE_DATA_128_BIT_UUID, _uuid(uuid) + data
 
 
 def _uuid(uuid: str) -> bytes:

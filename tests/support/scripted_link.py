@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class ScriptedLink:
-    """A `drivers.base.Link`. `on_write` is called with each value; it may `push`, `drop` or raise."""
+    """A `drivers.base.Link`. `on_write` (with each value) and `on_subscribe` may `push`, `drop` or raise."""
 
     address = "54:D2:72:00:00:01"
 
@@ -26,6 +26,7 @@ class ScriptedLink:
         self.fragment = fragment
         self.writes: list[bytes] = []
         self.on_write: Callable[[bytes], None] = lambda _data: None
+        self.on_subscribe: Callable[[], None] = lambda: None
         self.hangs = False
         self.open = True
         self.subscriptions = 0
@@ -53,6 +54,7 @@ class ScriptedLink:
         self._check()
         self._send, receive = anyio.create_memory_object_stream[bytes](1000)
         self.subscriptions += 1
+        self.on_subscribe()
         with self._send, receive:
             try:
                 yield receive

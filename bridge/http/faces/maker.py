@@ -54,7 +54,7 @@ def operations(bridge: Bridge) -> list[Operation]:
             judges_length=True,
             statuses={
                 400: "The request is malformed, or too old",
-                403: "The lock's configuration does not allow the action",
+                403: "The lock's configuration does not allow the action, or it is not signed as it should be",
                 404: "There is no such lock",
                 409: "The lock or the bridge cannot do it now",
                 503: "The bridge cannot write its journal",

@@ -115,7 +115,7 @@ def _door(bridge: Bridge, name: str, summary: str, action: Action) -> Operation:
         limit=COMMAND_BYTES,
         statuses={
             400: _MALFORMED,
-            403: "The lock's configuration does not allow it",
+            403: "The lock's configuration does not allow it, or wants it signed",
             404: "There is no such device",
             409: "The lock cannot do it, or has too many commands waiting",
             503: "The bridge cannot write its journal",

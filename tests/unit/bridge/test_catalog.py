@@ -55,7 +55,7 @@ def test_where_no_driver_is_installed_the_remedy_is_told(offer):
         load("nuki")
 
 
-@pytest.mark.parametrize(("name", "extra"), [("nuki", "nuki"), ("yale", "all")])
+@pytest.mark.parametrize(("name", "extra"), [("nuki", "nuki"), ("acme", "all")])
 def test_a_driver_whose_library_is_missing_names_the_extra_that_brings_it(offer, name, extra):
     offer(**{name: "no_such_library:Driver"})
     with pytest.raises(DriverMissing, match=rf'No module named .*pip install "lock-bridge\[{extra}\]"'):

@@ -11,7 +11,8 @@ import trio.testing
 from bridge import logbook
 from bridge.bell import Bell
 from bridge.logbook import GRACE, MOST, PAGE, PAGE_TIME, SHUT, Logbook
-from bridge.reckoning import Memory, Pending, Place
+from bridge.memory import Memory, Pending, Place
+from bridge.progress import Progress
 from bridge.sessions import Sessions
 from bridge.states import States
 from drivers.base import Action, Capabilities, DriverError, Fault, LinkLost, LogRecord, Method
@@ -59,7 +60,7 @@ def driver():
 def sessions(driver):
     states = States(FakeClock(), Bell())
     states.add("front_door", "Front door", "scripted")
-    return Sessions(driver.lock(), driver, states)
+    return Sessions(driver.lock(), driver, states, Progress())
 
 
 @pytest.fixture

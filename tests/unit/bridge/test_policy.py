@@ -13,6 +13,7 @@ from bridge.errors import Code, Refused
 from bridge.model import Task
 from bridge.policy import (
     RATE_WINDOW,
+    SKEW,
     Accept,
     Facts,
     Hopeless,
@@ -316,6 +317,47 @@ def test_an_action_is_read_only_where_it_is_both_allowed_and_supported(action, l
         assert refusal_of(read, asked, LOCKS).code in {Code.ACTION_NOT_ALLOWED, Code.ACTION_NOT_SUPPORTED}
 
 
+class TestSignatures:
+    """The rule's place in the order; what is good is for `signing` to say."""
+
+    strict = Permission(frozenset({Action.LOCK}), frozenset(Action), require_signature=True)
+
+    def test_what_is_allowed_is_told_to_nobody_who_has_not_signed(self):
+        refusal = refusal_of(read, message(action="unlatch"), {"front_door": self.strict})
+        assert refusal.code is Code.SIGNATURE_REQUIRED
+        assert "lock-bridge signing-key create" in refusal.message
+
+    def test_a_wrong_signature_is_refused_before_what_is_allowed_and_after_the_lock(self):
+        body = {"action": "unlatch", "custom_id": "a", "expires_at": "2026-01-31T12:00:20Z"}
+        payload = json.dumps(body | {"signature": f"1f0c9a3e:{'A' * 86}=="}).encode()
+        assert refusal_of(read, message(payload=payload), LOCKS).code is Code.SIGNATURE_INVALID
+        assert refusal_of(read, message("cellar", payload=payload), LOCKS).code is Code.LOCK_NOT_FOUND
+
+    @pytest.mark.parametrize("method", set(Method) - {Method.BLUETOOTH_KEY})
+    def test_the_gateway_itself_is_the_only_place_to_command_unsigned(self, method):
+        asked = Message("front_door", b'{"action": "lock"}', method, 5.0)
+        assert refusal_of(read, asked, {"front_door": self.strict}).code is Code.SIGNATURE_REQUIRED
+
+    def test_a_signed_command_is_good_for_no_longer_than_max_ttl_and_what_clocks_may_differ(self):
+        known = facts()
+        for seconds, taken in ((45.0 + SKEW, True), (45.0 + SKEW + 0.001, False)):
+            command = make_command(expires_at=NOON + timedelta(seconds=seconds), signed=True)
+            if taken:
+                assert admit(command, rules(max_ttl=45.0), known) == Accept(command.arrived + 30.0)
+            else:
+                assert refusal_of(admit, command, rules(max_ttl=45.0), known).code is Code.SIGNATURE_INVALID
+
+    def test_an_unsigned_one_may_say_any_time(self):
+        command = make_command(expires_at=NOON + timedelta(days=2))
+        assert admit(command, rules(), facts()) == Accept(command.arrived + 30.0)
+
+    @pytest.mark.parametrize("action", Action)
+    def test_without_the_time_it_is_taken_for_a_recorded_one(self, action):
+        command = make_command(action, expires_at=NOON + timedelta(seconds=10), signed=True)
+        refusal = refusal_of(admit, command, rules(), facts(clock_trusted=False))
+        assert refusal.code is Code.CLOCK_NOT_TRUSTED
+
+
 class TestTasks:
     """`CONFIGURE_AUTO_LOCK` is for locks that can do it and may be locked."""
 
@@ -329,6 +371,15 @@ class TestTasks:
         refusal = refusal_of(check_task, self.command, LOCKS["front_door"], "nuki")
         assert refusal.code is Code.ACTION_NOT_SUPPORTED
         assert refusal.message == "CONFIGURE_AUTO_LOCK is not supported: the driver 'nuki' cannot do it."
+
+    @pytest.mark.parametrize(("method", "refused"), [(Method.REMOTE_API, True), (Method.BLUETOOTH_KEY, False)])
+    def test_what_cannot_be_signed_is_taken_at_the_gateway_alone(self, method, refused):
+        permission = Permission(frozenset({Action.LOCK}), frozenset(Action), auto_lock=True, require_signature=True)
+        command = make_command(Task.CONFIGURE_AUTO_LOCK, method=method)
+        if refused:
+            assert refusal_of(check_task, command, permission, "nuki").code is Code.SIGNATURE_REQUIRED
+        else:
+            assert check_task(command, permission, "nuki") is command
 
     def test_a_lock_that_may_not_be_locked_may_not_lock_itself(self):
         permission = Permission(frozenset({Action.UNLOCK}), frozenset(Action), auto_lock=True)

@@ -8,6 +8,7 @@ import trio.testing
 
 from bridge.attempt import State, Step
 from bridge.bell import Bell
+from bridge.progress import Progress
 from bridge.readback import BUDGET, STILL, read_back
 from bridge.sessions import Sessions
 from bridge.states import States
@@ -50,7 +51,7 @@ def driver():
 @pytest.fixture
 def look(driver, states):
     """Read back; an unlock unless told otherwise."""
-    sessions = Sessions(driver.lock(), driver, states)
+    sessions = Sessions(driver.lock(), driver, states, Progress())
 
     async def look(stage=Stage.WRITTEN, target=LockState.UNLOCKED):
         with anyio.fail_after(BUDGET + 1):

@@ -11,7 +11,8 @@ import pytest
 
 from bridge import events
 from bridge.attempt import State
-from bridge.reckoning import HISTORIC, PENDING, SLACK, Memory, Now, Page, Pending, Place, Reckoner, explained
+from bridge.memory import Memory, Pending, Place
+from bridge.reckoning import HISTORIC, PENDING, SLACK, Now, Page, Reckoner, explained
 from bridge.wire.seam import Identity
 from drivers.base import Action, Denial, Fault, LockState, LogRecord, Method, Snapshot
 from tests.support.clock import NOON

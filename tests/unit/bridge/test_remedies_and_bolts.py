@@ -69,7 +69,7 @@ async def test_an_attempt_whose_time_passes_during_a_treatment_moves_nothing(hou
 
 async def test_a_radio_that_nothing_helps_ends_the_bridge_but_not_before_a_bolt_came_to_rest(house, monkeypatch):
     class Helpless:
-        async def run(self):
+        async def run(self, _progress):
             await moving.wait()
             raise RadioDown("It hangs.")
 

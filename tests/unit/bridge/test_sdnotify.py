@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from bridge.sdnotify import notify
+from bridge.sdnotify import listens, notify, tell
 
 
 @pytest.fixture
@@ -47,3 +47,27 @@ def test_a_manager_that_is_gone_is_an_error(tmp_path, monkeypatch):
     monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "nobody"))
     with pytest.raises(OSError, match="No such file"):
         notify("READY=1")
+
+
+def test_what_may_be_missed_is_told_without_waiting_for_a_busy_manager(tmp_path, monkeypatch):
+    address = str(tmp_path / "busy")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:
+        receiver.bind(address)
+        monkeypatch.setenv("NOTIFY_SOCKET", address)
+        assert tell("STATUS=1")
+        while tell("STATUS=more"):
+            pass
+        assert receiver.recv(64) == b"STATUS=1"
+        assert tell("STATUS=there is room again")
+
+
+def test_what_may_be_missed_is_missed_by_a_manager_that_is_gone(tmp_path, monkeypatch):
+    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "nobody"))
+    assert not tell("STATUS=1")
+
+
+def test_whether_there_is_a_manager_is_known(monkeypatch):
+    monkeypatch.setenv("NOTIFY_SOCKET", "@somebody")
+    assert listens()
+    monkeypatch.delenv("NOTIFY_SOCKET")
+    assert not listens()

@@ -8,6 +8,7 @@ import trio.testing
 
 from bridge.bell import Bell
 from bridge.ble.radio import Absence, Presence, RadioDown, Unreachable
+from bridge.progress import Progress
 from bridge.sessions import MOVING_POLL, OutOfTime, Sessions
 from bridge.states import States
 from drivers.base import DoorState, DriverError, Fault, LinkLost, LockState, Snapshot
@@ -37,7 +38,7 @@ def driver():
 
 @pytest.fixture
 def sessions(driver, states):
-    return Sessions(driver.lock(), driver, states)
+    return Sessions(driver.lock(), driver, states, Progress())
 
 
 async def test_a_session_is_opened_once_and_kept(sessions, driver):
@@ -49,7 +50,7 @@ async def test_a_session_is_opened_once_and_kept(sessions, driver):
 
 
 async def test_without_a_key_nothing_is_connected_to(driver, states):
-    sessions = Sessions(driver.lock(credential=None), driver, states)
+    sessions = Sessions(driver.lock(credential=None), driver, states, Progress())
     with pytest.raises(DriverError, match="lock-bridge pair scripted") as refusal:
         await sessions.get(7)
     assert refusal.value.fault is Fault.NOT_AUTHORIZED

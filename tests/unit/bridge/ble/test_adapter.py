@@ -10,10 +10,10 @@ import pytest
 import structlog.testing
 from bleak.exc import BleakDBusError, BleakError
 
-from bridge.ble import adapter
-from bridge.ble.adapter import ALLOWANCE
+from bridge.ble import adapter, hearing
 from bridge.ble.air import LocalAir
 from bridge.ble.bluez import BluezRadio
+from bridge.ble.hearing import ALLOWANCE
 from bridge.ble.radio import Cause, RadioDown, Unreachable
 from drivers.base import Advertisement
 from tests.support.echo_twin import ADDRESS, EchoTwin
@@ -164,7 +164,7 @@ async def _connect_and_close(radio: BluezRadio) -> None:
 
 
 async def test_strangers_are_forgotten_before_our_locks(bluetoothd, clock, air, monkeypatch):
-    monkeypatch.setattr(adapter, "_REMEMBERED", 2)
+    monkeypatch.setattr(hearing, "_REMEMBERED", 2)
     async with running(clock, ours={ADDRESS}) as radio:
         for address in (ADDRESS, "00:00:00:00:00:01", "00:00:00:00:00:02"):
             bluetoothd.hear(address, air)
@@ -367,6 +367,19 @@ async def test_passive_stays_passive_as_long_as_anything_is_heard(bluetoothd, cl
             bluetoothd.hear(OTHER, air)
             await anyio.sleep(0.005)
         assert [each.mode for each in bluetoothd.scanners] == ["passive"]
+
+
+async def test_a_passive_scan_calls_no_lock_silent_for_bluez_tells_of_it_only_when_its_strength_changes(
+    bluetoothd, clock, air
+):
+    async with running(clock, scan="passive", ours={ADDRESS}) as radio:
+        bluetoothd.hear(ADDRESS, air)
+        for _ in range(10):
+            clock.now += adapter.DEAF
+            bluetoothd.hear(OTHER, air)
+            await anyio.sleep(0.005)
+        assert radio.usable
+        assert not radio.presence(ADDRESS).silent
 
 
 @pytest.mark.parametrize("mode", ["passive", "auto"])

@@ -10,10 +10,10 @@ import pytest
 from bleak.exc import BleakDBusError, BleakDeviceNotFoundError, BleakError
 
 from bridge.ble import approach
-from bridge.ble.adapter import ALLOWANCE
 from bridge.ble.air import LocalAir
 from bridge.ble.bluez import BluezRadio
 from bridge.ble.failures import while_connecting
+from bridge.ble.hearing import ALLOWANCE
 from bridge.ble.radio import Absence, Cause, RadioDown, Unreachable
 from drivers.base import LinkLost
 from tests.support.echo_twin import ADDRESS, EchoTwin
@@ -378,7 +378,7 @@ async def test_an_adapter_whose_hearing_is_not_known_is_the_last_to_be_tried(two
         two.hear(ADDRESS, air)
         two.hear(ADDRESS, air, -90, path=HCI1)
         clock.now += ALLOWANCE + 1
-        radio.patients[0]._heard.clear()
+        radio.patients[0]._heard._heard.clear()
         await _connect_and_close(radio)
         assert two.connects == [HCI1]
 

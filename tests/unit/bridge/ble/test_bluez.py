@@ -11,10 +11,10 @@ from bleak.backends.bluezdbus.version import BlueZFeatures
 from bleak.exc import BleakError
 
 from bridge.ble import bluez
-from bridge.ble.adapter import ALLOWANCE
 from bridge.ble.air import LocalAir
 from bridge.ble.bluez import BluezRadio
 from bridge.ble.failures import while_connecting
+from bridge.ble.hearing import ALLOWANCE
 from bridge.ble.radio import Cause, RadioDown
 from drivers.base import LinkLost
 from tests.support.echo_twin import ADDRESS, NAME, EchoTwin

@@ -17,6 +17,7 @@ from bridge.ble.radio import Cause, RadioDown, Unreachable
 from bridge.ble.recovery import LIMIT, PATIENCE, SETTLE, WILL, Step
 from bridge.ble.vitals import Vitals
 from bridge.interlock import Interlock
+from bridge.progress import Progress
 from tests.support.clock import RunningClock
 
 ONE, TWO = "B8:27:EB:00:00:01", "B8:27:EB:00:00:02"
@@ -152,7 +153,7 @@ async def standing(*addresses: str, deaf: bool = False):
     async with anyio.create_task_group() as tasks:
         for adapter in scene.stack.patients:
             tasks.start_soon(adapter.run)
-        tasks.start_soon(scene.caretaker.run)
+        tasks.start_soon(scene.caretaker.run, Progress())
         await anyio.sleep(0.1)
         yield scene
         tasks.cancel_scope.cancel()

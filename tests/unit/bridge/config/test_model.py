@@ -3,6 +3,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from bridge.catalog import installed
 from bridge.config import Config, ConfigError, load
 from bridge.config import model as configuration
 from drivers.base import Action, Capabilities
@@ -21,6 +22,7 @@ id = "front_door"
 driver = "nuki"
 """
 
+INSTALLED = ", ".join(installed())
 EXAMPLE = Path(__file__).parents[4] / "config.example.toml"
 
 
@@ -251,7 +253,7 @@ MISTAKEN = [
     (
         'driver = "nuki"',
         'driver = "nuky"',
-        'config.toml:10: locks[0].driver: there is no driver "nuky"; installed are: nuki',
+        f'config.toml:10: locks[0].driver: there is no driver "nuky"; installed are: {INSTALLED}',
     ),
     ('driver = "nuki"', "driver = []", "config.toml:10: locks[0].driver: must be text in quotes"),
 ]
@@ -464,7 +466,7 @@ def test_without_a_file_the_environment_is_enough(monkeypatch, tmp_path):
         ("COMMANDS__REQUIRE_EXPIRY", "perhaps", "commands.require_expiry: must be true or false, without quotes"),
         ("MQTT__RESPONSE_PREFIXES", "a/,b/", "mqtt.response_prefixes: must be a list, in square brackets"),
         ("LOCKS", '{"a": 1}', "locks: must be a list, in square brackets"),
-        ("LOCKS__0__DRIVER", "x", 'locks[0].driver: there is no driver "x"; installed are: nuki'),
+        ("LOCKS__0__DRIVER", "x", f'locks[0].driver: there is no driver "x"; installed are: {INSTALLED}'),
     ],
 )
 def test_a_mistake_in_the_environment_is_named_by_its_variable(mistakes, variable, value, told):

@@ -8,6 +8,7 @@ from pydantic import SecretStr
 
 from bridge.config import ConfigError, load, preflight
 from bridge.credentials import Credentials
+from bridge.signing_keys import FILE, SigningKeys
 from drivers.nuki import NukiCredential, NukiDriver
 
 LOCK = '[[locks]]\nid = "a"\ndriver = "nuki"\naddress = "54:D2:72:00:00:01"\n'
@@ -175,3 +176,40 @@ def test_virtual_locks_in_the_systems_own_configuration_are_warned_of(configured
     monkeypatch.setattr(preflight, "DEFAULT_FILE", tmp_path / "config.toml")
     ((key, _, message),) = told(preflight.warnings(configured('[bluetooth]\nradio = "virtual"\n')))
     assert (key, message) == ("bluetooth.radio", "all locks are virtual: no real door is moved")
+
+
+SIGNED = '[commands]\nrequire_signature = true\n[bluetooth]\nradio = "virtual"\n[[locks]]\nid = "a"\ndriver = "nuki"\n'
+
+
+def test_a_lock_that_wants_signatures_with_no_key_for_it_is_warned_of(configured, tmp_path):
+    config = configured(SIGNED)
+    ((key, line, message),) = told(preflight.warnings(config))
+    assert (key, line is not None) == ("locks[0].require_signature", True)
+    assert "lock-bridge signing-key create" in message
+    preflight.make_state_dir(config)
+    keys = SigningKeys(tmp_path / "state")
+    keys.make("panel", "ed25519", ["another"])
+    assert len(preflight.warnings(config)) == 1
+    keys.make("panel", "ed25519", ["a"])
+    assert preflight.warnings(config) == []
+    (tmp_path / "state" / FILE).chmod(0o644)
+    ((_, _, message),) = told(preflight.warnings(config))
+    assert "chmod 600" in message
+
+
+def test_a_lock_that_is_excepted_needs_no_key(configured):
+    assert preflight.warnings(configured(f"{SIGNED}require_signature = false\n")) == []
+
+
+def test_what_may_hold_a_token_is_better_not_in_the_environment(configured, tmp_path):
+    configured('[bluetooth]\nradio = "virtual"\n')
+    (tmp_path / "secret").write_text("whsec_" + "QUFB" * 10)
+    environ = {
+        "LOCK_BRIDGE__WEBHOOKS__URL": "https://hooks.example/t0ken",
+        "LOCK_BRIDGE__WEBHOOKS__SECRET_FILE": "secret",
+        "LOCK_BRIDGE__BRIDGE__TIMEZONE": "UTC",
+    }
+    ((key, _, message),) = told(preflight.warnings(load(tmp_path / "config.toml", environ)))
+    assert key == "webhooks.url"
+    assert "systemctl show" in message
+    assert "t0ken" not in message

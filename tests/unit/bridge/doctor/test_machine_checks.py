@@ -24,11 +24,13 @@ def wrong(findings):
     [
         (clock.Facts(NOW, synchronised=True, vouched=False, hardware_clock=True), Status.OK),
         (clock.Facts(NOW, synchronised=True, vouched=False, hardware_clock=False), Status.OK),
+        (clock.Facts(NOW, synchronised=True, vouched=False, hardware_clock=True, believed=True), Status.OK),
+        (clock.Facts(NOW, synchronised=True, vouched=False, hardware_clock=True, believed=False), Status.WARNING),
         (clock.Facts(NOW, synchronised=False, vouched=True, hardware_clock=True), Status.WARNING),
         (clock.Facts(NOW, synchronised=False, vouched=False, hardware_clock=True), Status.WARNING),
         (clock.Facts(datetime(1970, 1, 1, tzinfo=UTC), True, True, True), Status.WARNING),
     ],
-    ids=["set", "set, no hardware clock", "vouched for", "not set", "1970"],
+    ids=["set", "set, no hardware clock", "seen", "not seen", "vouched for", "not set", "1970"],
 )
 def test_a_clock_is_good_only_if_a_time_service_has_set_it(facts, status):
     assert worst(clock.judge(facts)) is status

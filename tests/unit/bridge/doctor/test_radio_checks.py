@@ -9,6 +9,7 @@ from bridge.doctor import bluetooth, reception
 from bridge.doctor.bluetooth import Adapter, Facts
 from bridge.doctor.finding import Status
 from bridge.doctor.machine import Machine
+from drivers.sesame import SesameDriver
 from tests.support.echo_twin import ADDRESS, EchoTwin
 
 ADAPTER = Adapter("hci0", "DC:A6:32:00:00:01", powered=True, discovering=False)
@@ -42,7 +43,7 @@ PI = {"model": "Raspberry Pi 3 Model B Plus Rev 1.3", "wifi": True, "kernel_adap
         ({"version": None}, "version", Status.WARNING, "not known", "apt install bluez"),
         ({"version": (5, 50)}, "version", Status.WARNING, "BlueZ 5.50 is older", "trixie"),
         (
-            {"version": (5, 66), "drivers": frozenset({"sesame"})},
+            {"version": (5, 66), "drivers": (SesameDriver(),)},
             *("version", Status.FAILURE, "BlueZ 5.66 is too old for sesame", "trixie"),
         ),
         ({"adapters": (), "kernel_adapters": ()}, "adapter", Status.FAILURE, "has no Bluetooth", "disable-bt"),

@@ -35,7 +35,7 @@ async def life(house):
 @pytest.fixture
 def post(life):
     """Posts, and returns the status, the body and the headers of the answer."""
-    application = Application(operations(life.bridge), LocalGuard(), sandbox.routes(life.bridge))
+    application = Application(operations(life.bridge), LocalGuard(), life.bridge.progress, sandbox.routes(life.bridge))
 
     async def post(path, method="POST", **body):
         sent = []

@@ -54,12 +54,14 @@ def test_a_login_in_a_url_is_refused_and_not_repeated(url):
     assert "hunter2" not in str(caught.value)
 
 
-@pytest.mark.parametrize("host", ["localhost", "a.localhost", "127.0.0.1", "127.1.2.3", "[::1]"])
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST", "127.0.0.1", "127.1.2.3", "[::1]"])
 def test_this_machine_is_local(host):
     assert parse(f"mqtt://{host}").local
 
 
-@pytest.mark.parametrize("host", ["broker", "10.0.0.1", "[fe80::1]", "localhost.example", "0.0.0.0"])
+@pytest.mark.parametrize(
+    "host", ["broker", "10.0.0.1", "[fe80::1]", "localhost.example", "a.localhost", "localhost.", "127.1", "0.0.0.0"]
+)
 def test_another_machine_is_not_local(host):
     assert not parse(f"mqtt://{host}").local
 

@@ -15,7 +15,7 @@ from drivers.base import Action, Capabilities, Options
 TOPICS = Topics("lockbridge/g1", ("lockbridge/",))
 
 
-def make_lock(lock_id="front_door", *, door=True, battery=True, actions=(Action.LOCK, Action.UNLOCK)):
+def make_lock(lock_id="front_door", *, door=True, battery=True, actions=(Action.LOCK, Action.UNLOCK), **more):
     capabilities = Capabilities(frozenset(Action), door=door, battery_level=battery)
     return Lock(
         id=lock_id,
@@ -25,6 +25,7 @@ def make_lock(lock_id="front_door", *, door=True, battery=True, actions=(Action.
         options=Options(),
         credential=None,
         actions=frozenset(actions),
+        **more,
     )
 
 
@@ -97,6 +98,15 @@ def test_commands_are_given_like_anybody_elses_and_never_retained():
 def test_opening_is_offered_only_where_an_unlatch_is_allowed():
     assert "payload_open" not in entities(make_lock())["lock"]
     assert entities(make_lock(actions=Action))["lock"]["payload_open"] == "unlatch"
+
+
+def test_where_commands_must_be_signed_there_is_nothing_to_press():
+    topic = "homeassistant/binary_sensor/lockbridge_g1_front_door/lock/config"
+    known = found(make_lock(require_signature=True))
+    assert not any("command_topic" in body for body in known.values())
+    assert (known[topic]["device_class"], known[topic]["state_topic"]) == ("lock", TOPICS.state("front_door"))
+    for state, shown in {"locked": "OFF", "unlocked": "ON", "unlatched": "ON"}.items():  # "on" is open
+        assert f"'{state}': '{shown}'" in known[topic]["value_template"]
 
 
 def test_the_lock_shows_every_state_that_is_not_unknown():

@@ -9,9 +9,13 @@ from hypothesis import strategies as st
 
 from bridge.attempt import State
 from bridge.errors import Code, Refused
+from bridge.signing import Signature
 from bridge.wire import maker, text
 from drivers.base import Action, Method
 from tests.support.samples import make_attempt
+
+SIGNATURE = f"1f0c9a3e:{'A' * 86}=="
+UNTIL = "2026-01-31T12:00:30Z"
 
 
 def refusal_of(payload):
@@ -32,6 +36,29 @@ class TestRequest:
             b'{"expires_at": "2026-01-31T12:00:30Z", "custom_id": "req_1", "action": "unlock"}'
         )
         assert request == maker.ActionRequest(Action.UNLOCK, "req_1", datetime(2026, 1, 31, 12, 0, 30, tzinfo=UTC))
+
+    def test_a_signature_is_read_with_what_it_is_of_as_it_was_written(self):
+        body = {"action": "unlock", "custom_id": "ö", "expires_at": "2026-01-31t12:00:30+00:00"}
+        request = maker.parse_request(json.dumps(body | {"signature": SIGNATURE}).encode())
+        assert request.signature == Signature("1f0c9a3e", bytes(64), "ö", "2026-01-31t12:00:30+00:00")
+        assert request.expires_at == datetime(2026, 1, 31, 12, 0, 30, tzinfo=UTC)
+
+    @pytest.mark.parametrize(
+        ("fields", "told"),
+        [
+            ({"signature": SIGNATURE}, '"custom_id" and "expires_at"'),
+            ({"signature": SIGNATURE, "custom_id": "a"}, '"custom_id" and "expires_at"'),
+            ({"signature": SIGNATURE, "expires_at": UNTIL}, '"custom_id" and "expires_at"'),
+            ({"signature": 1, "custom_id": "a", "expires_at": UNTIL}, "is not a string"),
+            ({"signature": None, "custom_id": "a", "expires_at": UNTIL}, "is not a string"),
+            ({"signature": "x", "custom_id": "a", "expires_at": UNTIL}, "a key's id, a colon and"),
+            ({"signature": SIGNATURE, "custom_id": "a\n", "expires_at": UNTIL}, "control character"),
+        ],
+    )
+    def test_a_signature_that_says_too_little_is_refused(self, fields, told):
+        refusal = refusal_of({"action": "unlock", **fields})
+        assert refusal.code is Code.INVALID_REQUEST
+        assert told in refusal.message
 
     @pytest.mark.parametrize("custom_id", ["x", "x" * 128, "ö" * 128, "req 1", "🚪"])
     def test_a_custom_id_of_up_to_128_characters_is_kept_as_it_is(self, custom_id):

@@ -1,0 +1,1 @@
+"""Bytes of the Sesame OS3 protocol. No input or output."""

@@ -1,0 +1,1 @@
+"""SwitchBot's lock protocol without I/O: frames, ciphers, commands, reports, advertisements."""
