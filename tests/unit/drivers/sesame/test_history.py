@@ -9,7 +9,7 @@ from drivers.base import Action, Fault, Method
 from drivers.sesame.history import DRIVING, Historian, is_ours, marked
 from drivers.sesame.protocol.codes import HistoryType, TagType
 from drivers.sesame.protocol.errors import ProtocolError
-from drivers.sesame.protocol.history import HistoryEntry
+from drivers.sesame.protocol.history import HistoryEntry, number_of
 
 SECRET = bytes(range(16))
 AT = 1_772_870_400
@@ -192,3 +192,9 @@ def test_what_we_did_is_known_by_its_mark():
 def test_what_others_did_has_no_such_mark(tag):
     assert not is_ours(SECRET, tag)
     assert not read(entry(LOCK, named(tag)), entry(LOCKED)).ours
+
+
+def test_the_number_of_an_entry_is_read_whatever_else_is_in_it():
+    assert number_of(b"\x01\x02\x03\x04garbage") == b"\x01\x02\x03\x04"
+    with pytest.raises(ProtocolError, match="could not be understood"):
+        number_of(b"\x01\x02\x03")
