@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import signal
+import time
 
 import pytest
 
 from drivers.base import Action, LockState
 from drivers.virtual.operation import FOB
 from tests.support.daemon import Daemon, configuration
+from tests.support.eventually import eventually
 from tests.support.lockhost import hosting
 from tests.support.mosquitto import Mosquitto
 from tests.support.mqtt_client import Upstream
@@ -75,6 +77,9 @@ async def test_what_is_done_while_the_bridge_is_away_is_told_once_and_as_histori
             await upstream.first(f"events/lock.action_completed/{FRONT}", performed_via="manual_turn")
             daemon.kill()
             lock.operate(Action.LOCK, FOB)
+            await eventually(lambda: not lock.busy)
+            second = int(time.time())
+            await eventually(lambda: int(time.time()) > second)  # the log tells seconds: later than it by what it tells
             if way != "killed":
                 daemon.launch(LOCK_BRIDGE_CRASH_AT="before_told")
                 assert await daemon.ended() == -signal.SIGKILL
