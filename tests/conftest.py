@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 
 import pytest
 from hypothesis import settings
@@ -12,6 +13,10 @@ FIGURES = pytest.StashKey[dict[str, dict[str, object]]]()
 # The same examples in every run but the long one, so that a failure is a change's own.
 settings.register_profile("repeatable", derandomize=not os.environ.get("LOCK_BRIDGE_LONG"))
 settings.load_profile("repeatable")
+
+# Where a shell runs the tests in the background, Ctrl-C is ignored, and every program that a test starts inherits that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
