@@ -73,6 +73,12 @@ SLACK = 60.0
 
 Tell = Callable[[Attempt], Sequence[Event]]
 
+_TOO_LATE = Ending(Step.FAIL, code=Code.ACTION_TIMEOUT, message="The deadline passed before the lock was ready.")
+
+
+class _TooLateError(Exception):
+    """The deadline passed before anything was sent."""
+
 
 class Worker:
     """Carries out the attempts at one lock."""
@@ -248,7 +254,7 @@ class Worker:
         else:
             crash.point("after_commit")
             if attempt.over(self._clock.boot_id, self._clock.boottime()):
-                ending = _failed(Code.ACTION_TIMEOUT, "The deadline passed before the lock was ready.")
+                ending = _TOO_LATE
             else:
                 with self._expected("action", ACTUATION_TIME + BUDGET):
                     ending = await self._actuate(attempt, actuation)
@@ -294,9 +300,16 @@ class Worker:
                 stage = Stage.MOVING
                 self._sessions.saw(snapshot)
 
+        def check() -> None:
+            if attempt.over(self._clock.boot_id, self._clock.boottime()):
+                raise _TooLateError
+
         outcome: Outcome | None = None
-        with anyio.move_on_after(ACTUATION_TIME):
-            outcome = await actuation.run(seen)
+        try:
+            with anyio.move_on_after(ACTUATION_TIME):
+                outcome = await actuation.run(seen, check)
+        except _TooLateError:
+            return _TOO_LATE
         crash.point("before_outcome")
         match outcome:
             case Confirmed(snapshot):

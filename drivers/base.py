@@ -2,7 +2,8 @@
 
 Rules:
 1. A driver never scans and never reconnects: it is handed a link, and the link's end is the session's end.
-2. Nothing that can move the bolt is sent before `Actuation.run`, and `Actuation.run` sends it at most once.
+2. Nothing that can move the bolt is sent before `Actuation.run`, and `Actuation.run` sends it at most once, directly
+   after its caller's last check.
 3. An outcome is what the lock itself reported. What was not seen is `Unknown`, never a success.
 4. A session runs on any anyio backend and starts no task of its own.
 5. No key, PIN or code appears in an error, a log line or a `repr`.
@@ -87,6 +88,7 @@ __all__ = [
     "Snapshot",
     "Stage",
     "Unknown",
+    "unconditionally",
 ]
 
 
@@ -118,14 +120,23 @@ class Link(Protocol):
         ...
 
 
+def unconditionally() -> None:
+    """Check nothing."""
+
+
 class Actuation(Protocol):
     """One action made ready: everything is done but the write that can move the bolt."""
 
-    async def run(self, seen: Callable[[Snapshot], None]) -> Outcome:
+    async def run(self, seen: Callable[[Snapshot], None], check: Callable[[], None] = unconditionally) -> Outcome:
         """Send the action, once, and wait for the lock's own report of its end.
 
-        `seen` is called with each state that the lock reports on the way. Never raises for what the lock or the
-        link does: after the write that is an `Outcome`. Bounded by the caller's deadline through cancellation.
+        Never raises for what the lock or the link does: after the write that is an `Outcome`. Bounded by the caller
+        through cancellation.
+
+        Args:
+            seen: called with each state that the lock reports on the way.
+            check: called right before what can move the bolt is sent, when nothing more is waited for. What it raises
+                is let through: nothing is sent then, and the session stays fit for use.
         """
         ...
 

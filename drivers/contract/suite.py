@@ -196,6 +196,18 @@ class DriverContract:
             await bench.session.read()
             assert not bench.lock.movements
 
+    async def test_what_its_caller_checks_last_can_keep_it_from_being_sent(self, at: OpenBench) -> None:
+        def too_late() -> None:
+            raise TimeoutError
+
+        async with at() as bench:
+            actuation = await bench.session.prepare(Action.UNLOCK, TAG)
+            with suppress(TimeoutError):
+                await actuation.run(bench.seen.append, too_late)
+            assert (await bench.session.read()).lock_state is LockState.LOCKED
+            assert not bench.lock.movements
+            assert isinstance(await bench.act(Action.UNLOCK), Confirmed)
+
     @pytest.mark.parametrize("trouble", [Trouble.BUSY, *TRAVEL_TROUBLES])
     async def test_a_trouble_at_the_lock_is_never_told_as_success(self, at: OpenBench, trouble: Trouble) -> None:
         async with at(locked=False) as bench:

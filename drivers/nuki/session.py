@@ -22,6 +22,7 @@ from drivers.base import (
     Snapshot,
     Stage,
     Unknown,
+    unconditionally,
 )
 from drivers.nuki.conversation import Conversation
 from drivers.nuki.course import Course, Next
@@ -213,10 +214,11 @@ class NukiSession:
                 nonce = (await self._talk.exchange(Command.CHALLENGE, Challenge)).nonce
                 return NukiSetting(self, wanted, SetAdvancedConfig(changed, nonce, self._pin))
 
-    async def configure(self, request: SetAdvancedConfig, wanted: AutoLock) -> Outcome:
+    async def configure(self, request: SetAdvancedConfig, wanted: AutoLock, check: Callable[[], None]) -> Outcome:
         """Write a new configuration and read it back."""
         async with self._talk.one_at_a_time:
             self._talk.drain()
+            check()
             self._talk.broken_off = True
             try:
                 await self._talk.send(request)
@@ -246,10 +248,13 @@ class NukiSession:
         auth_id = self._credential.auth_id
         await self._talk.collect(lambda nonce: RemoveAuthorization(auth_id, nonce, pin))
 
-    async def act(self, course: Course, request: LockAction, seen: Callable[[Snapshot], None]) -> Outcome:
+    async def act(
+        self, course: Course, request: LockAction, seen: Callable[[Snapshot], None], check: Callable[[], None]
+    ) -> Outcome:
         """Write the action and follow its course to the outcome."""
         async with self._talk.one_at_a_time:
             self._talk.drain()
+            check()
             self._talk.broken_off = True
             outcome = await self._follow(course, request, seen)
             self._talk.broken_off = isinstance(outcome, Unknown)
@@ -314,12 +319,12 @@ class NukiActuation:
         self._course = course
         self._request: LockAction | None = request
 
-    async def run(self, seen: Callable[[Snapshot], None]) -> Outcome:
+    async def run(self, seen: Callable[[Snapshot], None], check: Callable[[], None] = unconditionally) -> Outcome:
         """Send the action, once, and wait for the lock's own report of its end; see `drivers.base.Actuation`."""
         request, self._request = self._request, None
         if request is None:
             raise RuntimeError("An actuation runs once.")
-        return await self._session.act(self._course, request, seen)
+        return await self._session.act(self._course, request, seen, check)
 
 
 async def open_session(link: Link, credential: NukiCredential, options: NukiOptions) -> NukiSession:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from drivers.base import AutoLock, DriverError, Fault
+from drivers.base import AutoLock, DriverError, Fault, unconditionally
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,10 +38,10 @@ class NukiSetting:
         self._wanted = wanted
         self._request: SetAdvancedConfig | None = request
 
-    async def run(self, seen: Callable[[Snapshot], None]) -> Outcome:
+    async def run(self, seen: Callable[[Snapshot], None], check: Callable[[], None] = unconditionally) -> Outcome:
         """Send the change, once, and read it back; see `drivers.base.Actuation`. Nothing moves, so none is `seen`."""
         del seen
         request, self._request = self._request, None
         if request is None:
             raise RuntimeError("An actuation runs once.")
-        return await self._session.configure(request, self._wanted)
+        return await self._session.configure(request, self._wanted, check)

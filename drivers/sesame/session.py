@@ -31,6 +31,7 @@ from drivers.base import (
     Snapshot,
     Stage,
     Unknown,
+    unconditionally,
 )
 from drivers.sesame.course import Course, Next
 from drivers.sesame.history import Historian, marked
@@ -187,11 +188,12 @@ class SesameSession:
             raise DriverError(Fault.NOT_AUTHORIZED, f"A Sesame locks itself after at most {LONGEST_DELAY} seconds.")
         return SesameSetting(self, wanted, (delay or 0) if wanted.enabled else 0)
 
-    async def configure(self, wanted: AutoLock, seconds: int) -> Outcome:
+    async def configure(self, wanted: AutoLock, seconds: int, check: Callable[[], None]) -> Outcome:
         """Write when the lock is to lock itself, and wait for it to publish its settings."""
         async with self._one_at_a_time:
             try:
                 self._drain()
+                check()
                 self._setting_is_known = False
                 answer = await self._request(Item.AUTO_LOCK, struct.pack("<H", seconds))
             except DriverError as error:
@@ -211,13 +213,16 @@ class SesameSession:
                 return Failed(Fault.REFUSED, message, snapshot=self._snapshot())
             return Confirmed(self._snapshot())
 
-    async def act(self, action: Action, command: Item, data: bytes, seen: Callable[[Snapshot], None]) -> Outcome:
+    async def act(
+        self, action: Action, command: Item, data: bytes, seen: Callable[[Snapshot], None], check: Callable[[], None]
+    ) -> Outcome:
         """Write the action and follow its course to the outcome."""
         async with self._one_at_a_time:
             course = Course(action, self._status, self._setting)
             try:
                 self._drain()
                 course = Course(action, self._status, self._setting)
+                check()
                 return await self._follow(course, command, data, seen)
             except DriverError as error:
                 return course.lost(error.message)
@@ -309,12 +314,12 @@ class SesameActuation:
         self._command = command
         self._data: bytes | None = data
 
-    async def run(self, seen: Callable[[Snapshot], None]) -> Outcome:
+    async def run(self, seen: Callable[[Snapshot], None], check: Callable[[], None] = unconditionally) -> Outcome:
         """Send the action, once, and wait for the lock's own report of its end; see `drivers.base.Actuation`."""
         data, self._data = self._data, None
         if data is None:
             raise RuntimeError("An actuation runs once.")
-        return await self._session.act(self._action, self._command, data, seen)
+        return await self._session.act(self._action, self._command, data, seen, check)
 
 
 class SesameSetting:
@@ -326,13 +331,13 @@ class SesameSetting:
         self._wanted = wanted
         self._seconds: int | None = seconds
 
-    async def run(self, seen: Callable[[Snapshot], None]) -> Outcome:
+    async def run(self, seen: Callable[[Snapshot], None], check: Callable[[], None] = unconditionally) -> Outcome:
         """Send the change, once, and wait for what the lock then says; see `drivers.base.Actuation`. Nothing moves."""
         del seen
         seconds, self._seconds = self._seconds, None
         if seconds is None:
             raise RuntimeError("An actuation runs once.")
-        return await self._session.configure(self._wanted, seconds)
+        return await self._session.configure(self._wanted, seconds, check)
 
 
 async def open_session(channel: Channel, secret: bytes) -> SesameSession:

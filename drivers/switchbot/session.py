@@ -24,6 +24,7 @@ from drivers.base import (
     Outcome,
     Snapshot,
     Stage,
+    unconditionally,
 )
 from drivers.switchbot import patience
 from drivers.switchbot.course import Course, Next
@@ -152,12 +153,15 @@ class SwitchBotSession:
             await self._do(commands.listen(self._model))
         return SwitchBotActuation(self, Course(action, night_latch=self._night_latch), turn)
 
-    async def act(self, course: Course, turn: Turn, seen: Callable[[Snapshot], None]) -> Outcome:
+    async def act(
+        self, course: Course, turn: Turn, seen: Callable[[Snapshot], None], check: Callable[[], None]
+    ) -> Outcome:
         """Write the action and follow its course to the outcome."""
         async with self._one_at_a_time:
             try:
                 current = self._cipher or await self._agree()
                 self._drain()
+                check()
                 self._cipher = None  # whatever comes of it, what the lock says of it is the answer to nothing else
                 await self._send(commands.act(self._model, turn), current)
                 step: Outcome | Next = Next.WAIT
@@ -345,12 +349,12 @@ class SwitchBotActuation:
         self._course = course
         self._turn: Turn | None = turn
 
-    async def run(self, seen: Callable[[Snapshot], None]) -> Outcome:
+    async def run(self, seen: Callable[[Snapshot], None], check: Callable[[], None] = unconditionally) -> Outcome:
         """Send the action, once, and find out what the lock says of its end; see `drivers.base.Actuation`."""
         turn, self._turn = self._turn, None
         if turn is None:
             raise RuntimeError("An actuation runs once.")
-        return await self._session.act(self._course, turn, seen)
+        return await self._session.act(self._course, turn, seen, check)
 
 
 async def open_session(link: Link, credential: SwitchBotCredential, options: SwitchBotOptions) -> SwitchBotSession:

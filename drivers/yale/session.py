@@ -30,6 +30,7 @@ from drivers.base import (
     Snapshot,
     Stage,
     Unknown,
+    unconditionally,
 )
 from drivers.yale.course import Course, Next, is_report, reported
 from drivers.yale.history import record
@@ -201,13 +202,16 @@ class YaleSession:
             self._check()
             return YaleSetting(self, wanted, timers_for(wanted, await self._timers()))
 
-    async def configure(self, timers: Timers, wanted: AutoLock) -> Outcome:
+    async def configure(self, timers: Timers, wanted: AutoLock, check: Callable[[], None]) -> Outcome:
         """Write a setting and read it back."""
         change = request(Op.WRITE_SETTING, Setting.AUTO_LOCK, timers.encode())
         async with self._one_at_a_time:
-            self._acted = True
             try:
-                answer = await self._ask(change, lambda frame: _is_setting(frame, Op.WRITE_SETTING))
+                await self._settle()
+                await self._rest()
+                check()
+                self._acted = True
+                answer = await self._put(change, lambda frame: _is_setting(frame, Op.WRITE_SETTING))
                 found = auto_lock_of(await self._timers())
                 await self._status(Subject.LOCK)
             except DriverError as error:
@@ -220,7 +224,7 @@ class YaleSession:
             return Failed(Fault.REFUSED, "The lock did not take the setting: it has another one.", snapshot=self._known)
         return Confirmed(self._known)
 
-    async def act(self, action: Action, seen: Callable[[Snapshot], None]) -> Outcome:
+    async def act(self, action: Action, seen: Callable[[Snapshot], None], check: Callable[[], None]) -> Outcome:
         """Write the action and follow its course to the outcome."""
         async with self._one_at_a_time:
             course = Course(action, self._known.door_state)
@@ -229,6 +233,7 @@ class YaleSession:
                     await self._status(Subject.LOCK)
                 await self._rest()
                 self._drain()
+                check()
                 self._acted = self._unsure = True
                 outcome = await self._follow(course, seen)
             except DriverError as error:
@@ -285,14 +290,21 @@ class YaleSession:
         return await self._ask(request(Op.STATUS, subject), lambda frame: is_report(frame) and frame.about == subject)
 
     async def _ask(self, asked: Frame, answers: Callable[[Frame], bool]) -> Frame:
-        """Send a request and return the answer, having put right what an exchange before left in doubt."""
-        if self._unsure:
-            with anyio.move_on_after(OPTIONAL_TIMEOUT):
-                await self._exchange(request(Op.STATUS, Subject.LOCK), is_report)
+        """Send a request and return the answer."""
+        await self._settle()
+        return await self._put(asked, answers)
+
+    async def _put(self, asked: Frame, answers: Callable[[Frame], bool]) -> Frame:
         self._unsure = True
         answer = await self._exchange(asked, answers)
         self._unsure = False
         return answer
+
+    async def _settle(self) -> None:
+        """Put right what an exchange before left in doubt."""
+        if self._unsure:
+            with anyio.move_on_after(OPTIONAL_TIMEOUT):
+                await self._exchange(request(Op.STATUS, Subject.LOCK), is_report)
 
     async def _exchange(self, asked: Frame, answers: Callable[[Frame], bool]) -> Frame:
         await self._rest()
@@ -376,12 +388,12 @@ class YaleActuation:
         self._session = session
         self._action: Action | None = action
 
-    async def run(self, seen: Callable[[Snapshot], None]) -> Outcome:
+    async def run(self, seen: Callable[[Snapshot], None], check: Callable[[], None] = unconditionally) -> Outcome:
         """Send the action, once, and wait for the lock's own report of its end; see `drivers.base.Actuation`."""
         action, self._action = self._action, None
         if action is None:
             raise RuntimeError("An actuation runs once.")
-        return await self._session.act(action, seen)
+        return await self._session.act(action, seen, check)
 
 
 def _is_result(frame: Frame, op: Op) -> bool:

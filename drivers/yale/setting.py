@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from drivers.base import AutoLock, DriverError, Fault
+from drivers.base import AutoLock, DriverError, Fault, unconditionally
 from drivers.yale.protocol.frames import Timers
 
 if TYPE_CHECKING:
@@ -54,10 +54,10 @@ class YaleSetting:
         self._wanted = wanted
         self._timers: Timers | None = timers
 
-    async def run(self, seen: Callable[[Snapshot], None]) -> Outcome:
+    async def run(self, seen: Callable[[Snapshot], None], check: Callable[[], None] = unconditionally) -> Outcome:
         """Send the change, once, and read it back; see `drivers.base.Actuation`. Nothing moves, so none is `seen`."""
         del seen
         timers, self._timers = self._timers, None
         if timers is None:
             raise RuntimeError("An actuation runs once.")
-        return await self._session.configure(timers, self._wanted)
+        return await self._session.configure(timers, self._wanted, check)

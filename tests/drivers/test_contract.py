@@ -69,26 +69,30 @@ def acting(run):
     return changed
 
 
-async def twice(session, actuation, action, seen):
-    await actuation.run(seen)
-    return await (await session.prepare(action, b"")).run(seen)
+async def twice(session, actuation, action, seen, *check):
+    await actuation.run(seen, *check)
+    return await (await session.prepare(action, b"")).run(seen, *check)
 
 
-async def believing(_session, actuation, action, seen):
-    await actuation.run(seen)
-    return Confirmed(Snapshot(LockState.LOCKED if action is Action.LOCK else LockState.UNLOCKED))
-
-
-async def unlatching(session, actuation, action, seen):
-    if action is Action.UNLOCK:
-        actuation = await session.prepare(Action.UNLATCH, b"")
+async def heedless(_session, actuation, action, seen, *check):
     return await actuation.run(seen)
 
 
-async def again_after_unknown(session, actuation, action, seen):
-    outcome = await actuation.run(seen)
+async def believing(_session, actuation, action, seen, *check):
+    await actuation.run(seen, *check)
+    return Confirmed(Snapshot(LockState.LOCKED if action is Action.LOCK else LockState.UNLOCKED))
+
+
+async def unlatching(session, actuation, action, seen, *check):
+    if action is Action.UNLOCK:
+        actuation = await session.prepare(Action.UNLATCH, b"")
+    return await actuation.run(seen, *check)
+
+
+async def again_after_unknown(session, actuation, action, seen, *check):
+    outcome = await actuation.run(seen, *check)
     if not isinstance(outcome, Confirmed):
-        outcome = await (await session.prepare(action, b"")).run(seen)
+        outcome = await (await session.prepare(action, b"")).run(seen, *check)
     return outcome
 
 
@@ -118,9 +122,9 @@ def inventive(session):
     return Changed(session, read=read)
 
 
-async def failing_where_it_is(session, actuation, action, seen):
+async def failing_where_it_is(session, actuation, action, seen, *check):
     there = (await session.read()).lock_state is LockState.LOCKED and action is Action.LOCK
-    outcome = await actuation.run(seen)
+    outcome = await actuation.run(seen, *check)
     return Failed(Fault.REFUSED, "The bolt was there.") if there else outcome
 
 
@@ -131,14 +135,14 @@ def once(session):
         acted.append(action)
         return Changed(await session.prepare(action, tag), run=run) if acted[1:] else await session.prepare(action, tag)
 
-    async def run(_seen):
+    async def run(*_):
         return Unknown(Stage.WRITTEN)
 
     return Changed(session, prepare=prepare)
 
 
-async def again_and_again(session, _actuation, action, seen):
-    return await (await session.prepare(action, b"")).run(seen)
+async def again_and_again(session, _actuation, action, seen, *check):
+    return await (await session.prepare(action, b"")).run(seen, *check)
 
 
 def at_once(session):
@@ -229,6 +233,11 @@ BROKEN = {
     ),
     "consumes the log": (driver(consuming), C.test_a_log_that_would_be_consumed_is_left_alone, []),
     "remembers": (driver(remembering), C.test_every_read_is_fresh, []),
+    "acts whatever its caller says": (
+        driver(acting(heedless)),
+        C.test_what_its_caller_checks_last_can_keep_it_from_being_sent,
+        [],
+    ),
     "acts too early": (driver(hasty), C.test_nothing_moves_before_the_action_is_run, [Action.UNLOCK]),
     "makes up a battery": (driver(inventive), C.test_it_tells_what_it_says_it_can_tell_and_nothing_else, []),
     "claims what others did": (driver(claiming), C.test_what_it_did_is_found_by_its_tag_and_what_others_did_is_not, []),

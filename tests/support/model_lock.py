@@ -34,6 +34,7 @@ from drivers.base import (
     Snapshot,
     Stage,
     Unknown,
+    unconditionally,
 )
 
 if TYPE_CHECKING:
@@ -243,7 +244,8 @@ class Prepared:
     action: Action
     tag: bytes
 
-    async def run(self, seen: Callable[[Snapshot], None]) -> Outcome:
+    async def run(self, seen: Callable[[Snapshot], None], check: Callable[[], None] = unconditionally) -> Outcome:
+        check()
         lock = self.session.lock
         lock.step()
         (deed, report), lock.course = lock.course, (Deed.DOES, Report.COMES)

@@ -10,6 +10,7 @@ from bridge import worker
 from bridge.errors import Refused
 from bridge.readback import BUDGET
 from drivers.base import Action
+from drivers.nuki.session import NukiActuation
 from drivers.virtual.faults import Trouble
 from tests.support.house import FRONT, TTL, House, check, until
 
@@ -295,4 +296,18 @@ class TestBeforeTheCommit:
             attempt = await life.ended(receipt)
             check(house, life, attempt)
             assert (attempt.state, attempt.code) == ("failed", "ACTION_TIMEOUT")
+        assert not house.movements
+
+    async def test_p3_a_deadline_that_passes_while_the_driver_waits_before_it_sends_ends_it(self, house, monkeypatch):
+        async def run_late(actuation, seen, last_check):
+            await anyio.sleep(11)
+            return await run(actuation, seen, last_check)
+
+        run = NukiActuation.run
+        monkeypatch.setattr(NukiActuation, "run", run_late)
+        async with house.life() as life:
+            attempt = await life.perform(expires_in=10)
+            check(house, life, attempt)
+            assert (attempt.state, attempt.code) == ("failed", "ACTION_TIMEOUT")
+            assert anyio.current_time() > 10
         assert not house.movements
