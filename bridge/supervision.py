@@ -10,7 +10,7 @@ import anyio
 from bridge import sdnotify, status, watchdog
 
 if TYPE_CHECKING:
-    from bridge.app import Bridge
+    from bridge.lifecycle import Bridge
 
 
 async def keep_informed(bridge: Bridge) -> None:

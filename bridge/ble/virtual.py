@@ -221,11 +221,13 @@ class VirtualBackend(BaseBleakClient):
         self, descriptor: BleakGATTDescriptor, *, use_cached: bool = False, **_: object
     ) -> bytearray:
         """Refuse: virtual locks have no descriptors to read."""
-        raise NotImplementedError
+        del use_cached
+        raise BleakError(f"{descriptor.uuid} cannot be read: virtual locks have no descriptors")
 
     async def write_gatt_descriptor(self, descriptor: BleakGATTDescriptor, data: SizedBuffer) -> None:
         """Refuse: virtual locks have no descriptors to write."""
-        raise NotImplementedError
+        del data
+        raise BleakError(f"{descriptor.uuid} cannot be written: virtual locks have no descriptors")
 
     def notified(self, characteristic: str, data: bytes) -> None:
         """Take a notification from the air; one that nobody subscribed to is not heard."""

@@ -9,10 +9,11 @@ from typing import Any, Protocol
 
 import anyio
 
-from bridge.app import Bridge, running
+from bridge.app import running
 from bridge.config import load
 from bridge.demo.broker import LOOPBACK, embedded_broker
 from bridge.demo.scenes import BACK, FRONT, SCENES, Scene, kind_of
+from bridge.lifecycle import Bridge
 from bridge.mqtt.broker import Settings, Subscription
 from bridge.mqtt.connection import Connection
 from drivers.virtual.lock import VirtualLock

@@ -15,7 +15,7 @@ from bridge.wire import timings
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from bridge.app import Bridge
+    from bridge.lifecycle import Bridge
 
 LATEST = 200
 """Attempts that are told of."""

@@ -24,7 +24,7 @@ from bridge.http.operation import Operation
 from bridge.http.server import Server
 
 if TYPE_CHECKING:
-    from bridge.app import Bridge
+    from bridge.lifecycle import Bridge
 
 log = structlog.get_logger()
 

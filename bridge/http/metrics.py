@@ -18,7 +18,7 @@ from bridge import __version__
 from bridge.attempt import State
 
 if TYPE_CHECKING:
-    from bridge.app import Bridge
+    from bridge.lifecycle import Bridge
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 

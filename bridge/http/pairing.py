@@ -34,7 +34,7 @@ from bridge.wire import text
 from drivers.base import DriverError
 
 if TYPE_CHECKING:
-    from bridge.app import Bridge
+    from bridge.lifecycle import Bridge
 
 log = structlog.get_logger()
 

@@ -17,7 +17,7 @@ from bridge.wire import seam, text
 from drivers.base import Method
 
 if TYPE_CHECKING:
-    from bridge.app import Bridge
+    from bridge.lifecycle import Bridge
 
 BODY_BYTES = 1024
 """The longest body: a code or a number."""

@@ -21,7 +21,7 @@ from tests.support.proxy import Proxy, proxy
 from tests.support.whole_bridge import bridge
 
 if TYPE_CHECKING:
-    from bridge.app import Bridge
+    from bridge.lifecycle import Bridge
 
 LOCK = "front_door"
 QUICK = "[locks.virtual]\nmotor_time = 0"

@@ -17,10 +17,11 @@ import structlog
 import bridge.readback
 import drivers.nuki.session
 from bridge import logs
-from bridge.app import Bridge, running
+from bridge.app import running
 from bridge.bell import Bell
 from bridge.config import load
 from bridge.credentials import Credentials
+from bridge.lifecycle import Bridge
 from drivers.base import Credential
 from drivers.nuki import NukiCredential
 from drivers.virtual.faults import Trouble

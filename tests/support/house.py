@@ -15,7 +15,6 @@ from unittest.mock import patch
 import anyio
 
 from bridge import app, catalog, crash
-from bridge.app import Bridge
 from bridge.attempt import State
 from bridge.bell import Bell
 from bridge.config import Config
@@ -23,6 +22,7 @@ from bridge.config.fields import virtual_address
 from bridge.config.model import _part_options
 from bridge.errors import BridgeError
 from bridge.journal import Journal, inline, open_journal
+from bridge.lifecycle import Bridge
 from bridge.policy import Message
 from bridge.progress import Progress
 from drivers.base import Action, Method
@@ -152,7 +152,7 @@ class House:
             patch.object(app.radios, "make", lambda *_, **__: self.radio),
             patch.object(app, "Session", lambda _settings, _progress: FakeSession()),
         ):
-            return await Bridge.make(self._config(), journal, self.clock, bell, Progress())
+            return await app.assemble(self._config(), journal, self.clock, bell, Progress())
 
     def _config(self) -> Config:
         actions = sorted(catalog.load(self.driver).capabilities.actions)

@@ -12,11 +12,11 @@ from unittest.mock import patch
 import anyio
 
 from bridge import app, crash
-from bridge.app import Bridge
 from bridge.bell import Bell
 from bridge.config import Config
 from bridge.errors import BridgeError
 from bridge.journal import inline, open_journal, rows, store
+from bridge.lifecycle import Bridge
 from bridge.policy import Message
 from bridge.progress import Progress
 from drivers.base import Method
@@ -247,7 +247,7 @@ class ModelHouse:
             patch.object(app.radios, "make", lambda *_, **__: self.lock),
             patch.object(app, "Session", lambda _settings, _progress: self._broker),
         ):
-            return await Bridge.make(self._config, self.journal, self.clock, bell, Progress())
+            return await app.assemble(self._config, self.journal, self.clock, bell, Progress())
 
     @contextmanager
     def attended(self) -> Generator[None]:

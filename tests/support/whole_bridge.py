@@ -10,6 +10,7 @@ from unittest.mock import patch
 
 from bridge import app
 from bridge.config import load
+from bridge.lifecycle import Bridge
 from bridge.mqtt.session import Session
 from bridge.mqtt.settings import mqtt_settings
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @asynccontextmanager
-async def bridge(directory: Path, config: str, *, keepalive: int = 15) -> AsyncGenerator[app.Bridge]:
+async def bridge(directory: Path, config: str, *, keepalive: int = 15) -> AsyncGenerator[Bridge]:
     """Run a bridge for the length of the context.
 
     Args:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from bridge.app import FAREWELL, STOP_GRACE
 from bridge.http.sockets import KEY as HTTP_KEY
+from bridge.lifecycle import FAREWELL, STOP_GRACE
 from bridge.mqtt.settings import KEY as MQTT_KEY
 from bridge.mqtt.settings import PASSWORD
 from bridge.webhooks.settings import SECRET

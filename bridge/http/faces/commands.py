@@ -12,9 +12,9 @@ from bridge.wire import text
 from drivers.base import Action
 
 if TYPE_CHECKING:
-    from bridge.app import Bridge
     from bridge.dispatcher import Receipt
     from bridge.http.operation import Caller
+    from bridge.lifecycle import Bridge
 
 
 async def give(bridge: Bridge, caller: Caller, lock_id: str, payload: bytes) -> Receipt:

@@ -19,7 +19,7 @@ from bridge.questions.requests import Id, Moment, Question, read
 from bridge.wire import gateway as wire
 
 if TYPE_CHECKING:
-    from bridge.app import Bridge
+    from bridge.lifecycle import Bridge
     from bridge.model import Event
 
 LONGEST_WAIT = 60.0

@@ -13,7 +13,7 @@ from bridge.http.operation import Call, Operation
 from bridge.wire import inventory, maker
 
 if TYPE_CHECKING:
-    from bridge.app import Bridge
+    from bridge.lifecycle import Bridge
 
 
 def operations(bridge: Bridge) -> list[Operation]:

@@ -14,7 +14,7 @@ from bridge.http.operation import Call, Operation
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bridge.app import Bridge
+    from bridge.lifecycle import Bridge
 
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 

@@ -27,7 +27,7 @@ from bridge.wire import seam
 from drivers.base import Action
 
 if TYPE_CHECKING:
-    from bridge.app import Bridge
+    from bridge.lifecycle import Bridge
 
 COMMAND_BYTES = 8 * 1024
 """The longest body of what moves something."""

@@ -7,7 +7,7 @@ import pytest
 import trio.testing
 
 from bridge import availability
-from bridge.app import FAREWELL, STOP_GRACE
+from bridge.lifecycle import FAREWELL, STOP_GRACE
 from bridge.readback import BUDGET
 from drivers.virtual.faults import Trouble
 from tests.support.house import BACK, BASE, FRONT, TTL, House, check, until

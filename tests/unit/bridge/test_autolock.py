@@ -2,9 +2,9 @@ import anyio
 import pytest
 import trio.testing
 
-from bridge.app import Bridge
 from bridge.attempt import State
 from bridge.errors import Code, Refused
+from bridge.lifecycle import Bridge
 from bridge.model import Command, Task
 from drivers.base import Action, AutoLock, LockState, Method
 from drivers.nuki import NukiSession

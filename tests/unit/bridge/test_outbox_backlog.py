@@ -9,9 +9,9 @@ import anyio
 import pytest
 import trio.testing
 
-from bridge.app import PRUNE_PAUSE
 from bridge.bell import Bell
 from bridge.journal import inline, open_journal
+from bridge.lifecycle import PRUNE_PAUSE
 from bridge.model import Event
 from bridge.outbox import REFUSED_PAUSE, WINDOW, Outbox
 from bridge.states import States

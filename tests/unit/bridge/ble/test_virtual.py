@@ -10,6 +10,7 @@ from pathlib import Path
 import anyio
 import pytest
 from bleak import BleakClient
+from bleak.backends.descriptor import BleakGATTDescriptor
 from bleak.backends.device import BLEDevice
 from bleak.exc import BleakError, BleakGATTProtocolError
 
@@ -352,10 +353,11 @@ async def test_a_plain_bleak_client_works_on_a_virtual_lock(radio):
         with pytest.raises(BleakGATTProtocolError):
             await client.write_gatt_char(ECHO, REFUSED, response=True)
         await client.unpair()
-        with pytest.raises(NotImplementedError):
-            await client._backend.read_gatt_descriptor(None)
-        with pytest.raises(NotImplementedError):
-            await client._backend.write_gatt_descriptor(None, b"")
+        descriptor = BleakGATTDescriptor(None, 1, ECHO, characteristic)
+        with pytest.raises(BleakError, match="no descriptors"):
+            await client.read_gatt_descriptor(descriptor)
+        with pytest.raises(BleakError, match="no descriptors"):
+            await client.write_gatt_descriptor(descriptor, b"")
     assert lost == [client]
     async with BleakClient(device, backend=VirtualBackend) as other:
         await other.write_gatt_char(ECHO, b"nobody listens", response=True)
