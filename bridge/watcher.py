@@ -42,8 +42,9 @@ LOOK_TIME = 15.0
 """Seconds for which a lock that nobody asked for is looked for."""
 SLACK = 105.0
 """Seconds that a look, or the reading of the log after it, may take on top before it counts as stuck."""
-AFTERWARDS = 1.0
-"""Seconds after a command, if no other comes, before the lock is looked at: why it refused, what else was done."""
+AFTERWARDS = 2.0
+"""Seconds after a command, if no other comes, before the lock is looked at: why it refused, what else was done. Long
+enough for whoever commands a lock again and again to be served without a look between."""
 RETRY_PAUSE = 5.0
 """Seconds before a lock that could not be read is tried again, once it is heard; doubled each time."""
 RETRY_PAUSE_LIMIT = 3600.0
