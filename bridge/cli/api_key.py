@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from bridge.cli.boundary import Exit, Stop, show_json, tell, warn
-from bridge.cli.locks import complete, nearest
-from bridge.cli.show import moment, safe, table
+from bridge.cli.boundary import show_json, tell, warn
+from bridge.cli.keys import AsJson, Family, check_locks, configuration
+from bridge.cli.locks import complete
 from bridge.cli.values import label
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from bridge.api_keys import ApiKey, ApiKeys
+    from bridge.api_keys import ApiKeys
     from bridge.config import Config
 
 app = typer.Typer(
@@ -25,7 +23,14 @@ app = typer.Typer(
     """,
 )
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+def _keys(config: Config) -> ApiKeys:
+    from bridge.api_keys import ApiKeys
+
+    return ApiKeys(config.bridge.state_dir)
+
+
+_FAMILY = Family("api-key", "scope", lambda key: key.scope, _keys)
 
 
 @app.command()
@@ -53,11 +58,8 @@ def create(
     """
     from bridge.config import preflight
 
-    config = _config(context.obj)
-    configured = [lock.id for lock in config.locks]
-    for lock_id in locks or ():
-        if lock_id not in configured:
-            raise Stop(f'there is no lock "{lock_id}"{nearest(lock_id, configured)}', Exit.WRONG)
+    config = configuration(context.obj)
+    check_locks(config, locks or ())
     preflight.make_state_dir(config)
     made = _keys(config).make(name, scope, locks or None)
     if as_json:
@@ -78,39 +80,14 @@ def list_keys(context: typer.Context, *, as_json: AsJson = False) -> None:
 
       $ lock-bridge api-key list
     """
-    kept = _keys(_config(context.obj)).list()
-    if as_json:
-        show_json([_told(key) for key in kept])
-    elif kept:
-        rows = [
-            [
-                key.id,
-                safe(key.name),
-                key.scope,
-                "all" if key.locks is None else ", ".join(sorted(key.locks)),
-                moment(key.created_at.isoformat()),
-            ]
-            for key in kept
-        ]
-        for line in table(("ID", "NAME", "SCOPE", "LOCKS", "MADE"), rows):
-            typer.echo(line)
-    else:
-        tell("There are no keys; `lock-bridge api-key create` makes one.")
-
-
-def _complete(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
-    try:
-        kept = _keys(_config(context.find_root().params.get("config"))).list()
-    except Exception:  # noqa: BLE001 - a shell that waits for a completion is told nothing of what is wrong
-        return []
-    return [(key.id, key.name) for key in kept if key.id.startswith(incomplete)]
+    _FAMILY.show(context.obj, as_json=as_json)
 
 
 @app.command()
 def revoke(
     context: typer.Context,
     key_id: Annotated[
-        str, typer.Argument(help="The key's id, as `list` shows it.", metavar="ID", autocompletion=_complete)
+        str, typer.Argument(help="The key's id, as `list` shows it.", metavar="ID", autocompletion=_FAMILY.complete)
     ],
     *,
     as_json: AsJson = False,
@@ -121,32 +98,4 @@ def revoke(
 
       $ lock-bridge api-key revoke 1f0c9a3e
     """
-    keys = _keys(_config(context.obj))
-    if not keys.revoke(key_id):
-        raise Stop(f'there is no key "{safe(key_id)}"{nearest(key_id, [key.id for key in keys.list()])}')
-    if as_json:
-        show_json({"id": key_id, "revoked": True})
-    else:
-        typer.echo(f"The key {key_id} is revoked.")
-
-
-def _config(file: Path | None) -> Config:
-    from bridge.config import load
-
-    return load(file)
-
-
-def _keys(config: Config) -> ApiKeys:
-    from bridge.api_keys import ApiKeys
-
-    return ApiKeys(config.bridge.state_dir)
-
-
-def _told(key: ApiKey) -> dict[str, Any]:
-    return {
-        "id": key.id,
-        "name": key.name,
-        "scope": key.scope,
-        "locks": None if key.locks is None else sorted(key.locks),
-        "created_at": key.created_at.isoformat(),
-    }
+    _FAMILY.revoke(context.obj, key_id, as_json=as_json)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from bridge.cli.boundary import Exit, Stop, show_json, tell, warn
-from bridge.cli.locks import complete, nearest
-from bridge.cli.show import moment, safe, table
+from bridge.cli.keys import AsJson, Family, check_locks, configuration
+from bridge.cli.locks import complete
 from bridge.cli.values import label
 
 if TYPE_CHECKING:
@@ -30,7 +30,14 @@ app = typer.Typer(
     """,
 )
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+def _keys(config: Config) -> SigningKeys:
+    from bridge.signing_keys import SigningKeys
+
+    return SigningKeys(config.bridge.state_dir)
+
+
+_FAMILY = Family("signing-key", "algorithm", lambda key: key.algorithm, _keys)
 
 
 @app.command()
@@ -67,13 +74,10 @@ def create(
     """
     from bridge.config import preflight
 
-    config = _config(context.obj)
+    config = configuration(context.obj)
     if public_key is not None and (out is not None or algorithm != "ed25519"):
         raise Stop("--public-key goes without --out and with ed25519: nothing is made, so nothing is shown", Exit.WRONG)
-    configured = [lock.id for lock in config.locks]
-    for lock_id in locks or ():
-        if lock_id not in configured:
-            raise Stop(f'there is no lock "{lock_id}"{nearest(lock_id, configured)}', Exit.WRONG)
+    check_locks(config, locks or ())
     given = None if public_key is None else _public_key(public_key)
     preflight.make_state_dir(config)
     keys = _keys(config)
@@ -99,39 +103,14 @@ def list_keys(context: typer.Context, *, as_json: AsJson = False) -> None:
 
       $ lock-bridge signing-key list
     """
-    kept = _keys(_config(context.obj)).list()
-    if as_json:
-        show_json([_told(key) for key in kept])
-    elif kept:
-        rows = [
-            [
-                key.id,
-                safe(key.name),
-                key.algorithm,
-                "all" if key.locks is None else ", ".join(sorted(key.locks)),
-                moment(key.created_at.isoformat()),
-            ]
-            for key in kept
-        ]
-        for line in table(("ID", "NAME", "ALGORITHM", "LOCKS", "MADE"), rows):
-            typer.echo(line)
-    else:
-        tell("There are no keys; `lock-bridge signing-key create` makes one.")
-
-
-def _complete(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
-    try:
-        kept = _keys(_config(context.find_root().params.get("config"))).list()
-    except Exception:  # noqa: BLE001 - a shell that waits for a completion is told nothing of what is wrong
-        return []
-    return [(key.id, key.name) for key in kept if key.id.startswith(incomplete)]
+    _FAMILY.show(context.obj, as_json=as_json)
 
 
 @app.command()
 def revoke(
     context: typer.Context,
     key_id: Annotated[
-        str, typer.Argument(help="The key's id, as `list` shows it.", metavar="ID", autocompletion=_complete)
+        str, typer.Argument(help="The key's id, as `list` shows it.", metavar="ID", autocompletion=_FAMILY.complete)
     ],
     *,
     as_json: AsJson = False,
@@ -142,13 +121,7 @@ def revoke(
 
       $ lock-bridge signing-key revoke 1f0c9a3e
     """
-    keys = _keys(_config(context.obj))
-    if not keys.revoke(key_id):
-        raise Stop(f'there is no key "{safe(key_id)}"{nearest(key_id, [key.id for key in keys.list()])}')
-    if as_json:
-        show_json({"id": key_id, "revoked": True})
-    else:
-        typer.echo(f"The key {key_id} is revoked.")
+    _FAMILY.revoke(context.obj, key_id, as_json=as_json)
 
 
 def _public_key(file: Path) -> bytes:
@@ -202,25 +175,3 @@ def _tell_kept(key: SigningKey, *, as_json: bool) -> None:
     else:
         typer.echo(key.id)
         tell(f"Commands name the key by this id; `lock-bridge signing-key revoke {key.id}` ends it.")
-
-
-def _config(file: Path | None) -> Config:
-    from bridge.config import load
-
-    return load(file)
-
-
-def _keys(config: Config) -> SigningKeys:
-    from bridge.signing_keys import SigningKeys
-
-    return SigningKeys(config.bridge.state_dir)
-
-
-def _told(key: SigningKey) -> dict[str, Any]:
-    return {
-        "id": key.id,
-        "name": key.name,
-        "algorithm": key.algorithm,
-        "locks": None if key.locks is None else sorted(key.locks),
-        "created_at": key.created_at.isoformat(),
-    }
