@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 import anyio
 
 from drivers.base import DriverError, LinkLost
-from drivers.nuki.patience import GONE, RESPONSE_TIMEOUT, within
+from drivers.nuki.patience import RESPONSE_TIMEOUT
 from drivers.nuki.protocol.codes import Command, ErrorCode, StatusCode, Uuid
 from drivers.nuki.protocol.commands import (
     FROM_LOCK,
@@ -28,6 +28,7 @@ from drivers.nuki.protocol.commands import (
 )
 from drivers.nuki.protocol.errors import ProtocolError, refusal
 from drivers.nuki.protocol.frames import Frame, Reassembler, sealed, take_first, take_plain, take_sealed
+from drivers.waiting import GONE, within
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator

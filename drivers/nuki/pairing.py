@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from drivers.base import LinkLost, PairingError
 from drivers.nuki.credential import UINT32, WIDEST_PIN, NukiCredential
-from drivers.nuki.patience import GONE, STEP_TIMEOUT, within
+from drivers.nuki.patience import STEP_TIMEOUT
 from drivers.nuki.protocol.codes import AuthorizationType, Command, ErrorCode, StatusCode, Uuid
 from drivers.nuki.protocol.commands import Challenge, ErrorReport, RequestData, Status, decode
 from drivers.nuki.protocol.crypto import KeyPair, challenge, shared_key
@@ -42,6 +42,7 @@ from drivers.nuki.protocol.pairing_commands import (
     UltraAuthorizationId,
 )
 from drivers.nuki.protocol.wire import NAME_BYTES
+from drivers.waiting import GONE, within
 
 if TYPE_CHECKING:
     from anyio.streams.memory import MemoryObjectReceiveStream

@@ -15,11 +15,12 @@ import anyio
 import anyio.lowlevel
 
 from drivers.base import DriverError, Fault, LinkLost
-from drivers.sesame.patience import GONE, RESPONSE_TIMEOUT, WRITE_TIME, within
+from drivers.sesame.patience import RESPONSE_TIMEOUT, WRITE_TIME
 from drivers.sesame.protocol.codes import NOTIFY, WRITE, Item
 from drivers.sesame.protocol.crypto import PROOF_BYTES, RANDOM_BYTES, Opener, Sealer, token
 from drivers.sesame.protocol.messages import Message, Publish, Response, decode
 from drivers.sesame.protocol.segments import Joiner, split
+from drivers.waiting import GONE, within
 
 if TYPE_CHECKING:
     from anyio.streams.memory import MemoryObjectReceiveStream

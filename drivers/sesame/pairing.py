@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 from drivers.base import PairingError
 from drivers.sesame.channel import open_channel
 from drivers.sesame.credential import SesameCredential, credential_of
-from drivers.sesame.patience import STEP_TIMEOUT, within
+from drivers.sesame.patience import STEP_TIMEOUT
 from drivers.sesame.protocol.agreement import PUBLIC_BYTES, Agreement
 from drivers.sesame.protocol.codes import Item, Result
 from drivers.sesame.protocol.errors import ProtocolError, refusal
 from drivers.sesame.protocol.mech import SETTING_BYTES, STATUS_BYTES
+from drivers.waiting import within
 
 if TYPE_CHECKING:
     from drivers.base import Link

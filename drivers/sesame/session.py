@@ -35,13 +35,14 @@ from drivers.base import (
 )
 from drivers.sesame.course import Course, Next
 from drivers.sesame.history import Historian, marked
-from drivers.sesame.patience import RESPONSE_TIMEOUT, within
+from drivers.sesame.patience import RESPONSE_TIMEOUT
 from drivers.sesame.protocol.codes import Item, Result
 from drivers.sesame.protocol.errors import ProtocolError, refusal
 from drivers.sesame.protocol.history import READ_OLDEST, HistoryEntry, number_of
 from drivers.sesame.protocol.mech import MechSetting, MechStatus
 from drivers.sesame.protocol.messages import Message, Publish, Response
 from drivers.sesame.snapshot import COMMANDS, snapshot
+from drivers.waiting import within
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -28,7 +28,6 @@ from drivers.base import (
 )
 from drivers.switchbot import patience
 from drivers.switchbot.course import Course, Next
-from drivers.switchbot.patience import GONE, within
 from drivers.switchbot.protocol import commands
 from drivers.switchbot.protocol.commands import NEWS_SECONDS, Turn
 from drivers.switchbot.protocol.crypto import cipher
@@ -37,6 +36,7 @@ from drivers.switchbot.protocol.frames import Answer, Push, Uuid, ask_iv, comman
 from drivers.switchbot.protocol.models import TRAITS
 from drivers.switchbot.protocol.report import Report
 from drivers.switchbot.snapshot import snapshot
+from drivers.waiting import GONE, within
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import anyio
 
 from drivers.base import AttRefused, DriverError, Fault, LinkLost
-from drivers.yale.patience import GONE, GOODBYE_TIMEOUT, RESPONSE_TIMEOUT
+from drivers.waiting import GONE
+from drivers.yale.patience import GOODBYE_TIMEOUT, RESPONSE_TIMEOUT
 from drivers.yale.protocol.codes import Secure, Subject, Uuid
 from drivers.yale.protocol.crypto import Block, Chain
 from drivers.yale.protocol.errors import ProtocolError

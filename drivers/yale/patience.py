@@ -1,17 +1,5 @@
 """How long the driver waits for a lock, and lets it rest."""
 
-from __future__ import annotations
-
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
-
-import anyio
-
-from drivers.base import LinkLost
-
-if TYPE_CHECKING:
-    from collections.abc import Generator
-
 RESPONSE_TIMEOUT = 5.0
 """Seconds that the lock has to answer, or to say the next thing."""
 
@@ -27,19 +15,3 @@ KEEP_ALIVE = 20.0
 
 GOODBYE_TIMEOUT = 1.0
 """Seconds that the lock has to answer a goodbye."""
-
-GONE = (anyio.EndOfStream, anyio.ClosedResourceError, anyio.BrokenResourceError)
-"""How a subscription's stream ends."""
-
-
-@contextmanager
-def within(seconds: float) -> Generator[None]:
-    """Bound a wait for the lock.
-
-    Raises:
-        LinkLost: nothing came of it in time.
-    """
-    with anyio.move_on_after(seconds) as scope:
-        yield
-    if scope.cancelled_caught:
-        raise LinkLost("The lock did not answer in time.")

@@ -32,9 +32,10 @@ from drivers.base import (
     Unknown,
     unconditionally,
 )
+from drivers.waiting import GONE, within
 from drivers.yale.course import Course, Next, is_report, reported
 from drivers.yale.history import record
-from drivers.yale.patience import GONE, KEEP_ALIVE, OPTIONAL_TIMEOUT, RESPONSE_TIMEOUT, REST, within
+from drivers.yale.patience import KEEP_ALIVE, OPTIONAL_TIMEOUT, RESPONSE_TIMEOUT, REST
 from drivers.yale.protocol.activity import Activity
 from drivers.yale.protocol.codes import Flag, Op, Record, Result, Setting, Subject, Uuid
 from drivers.yale.protocol.errors import ProtocolError, refusal

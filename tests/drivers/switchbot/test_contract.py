@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
-import anyio
 import pytest
 
 from bridge.ble import air as air_module
-from bridge.ble.air import LocalAir
-from bridge.ble.virtual import VirtualRadio
-from bridge.clock import SystemClock
 from drivers.base import Action
 from drivers.contract import DriverContract
 from drivers.switchbot import SwitchBotDriver, patience
 from drivers.switchbot.protocol.crypto import Mode
 from drivers.switchbot.protocol.models import Model
 from drivers.switchbot.virtual import SwitchBotTwin
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-    from drivers.base import Link
-    from drivers.virtual.peripheral import Twin
+from tests.support.by_virtual_radio import by_virtual_radio
 
 
 class Variant(SwitchBotDriver):
@@ -38,18 +27,6 @@ class Variant(SwitchBotDriver):
     def twin(self, address, name, settings):
         twin = SwitchBotTwin(address, name, settings, **self._options)
         return twin, twin.credential()
-
-
-@asynccontextmanager
-async def by_virtual_radio(twin: Twin) -> AsyncIterator[Link]:
-    """Let a twin live on the virtual radio and connect to it."""
-    async with anyio.create_task_group() as group:
-        radio = VirtualRadio(LocalAir({twin.address: twin}), SystemClock())
-        await group.start(radio.run)
-        link = await radio.connect(twin.address, within=10)
-        yield link
-        await link.aclose()
-        group.cancel_scope.cancel()
 
 
 class TestInProcess(DriverContract):

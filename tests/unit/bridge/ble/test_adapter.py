@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
 from itertools import pairwise
 
 import anyio
@@ -11,52 +10,18 @@ import structlog.testing
 from bleak.exc import BleakDBusError, BleakError
 
 from bridge.ble import adapter, hearing
-from bridge.ble.air import LocalAir
 from bridge.ble.bluez import BluezRadio
 from bridge.ble.hearing import ALLOWANCE
 from bridge.ble.radio import Cause, RadioDown, Unreachable
 from drivers.base import Advertisement
-from tests.support.echo_twin import ADDRESS, EchoTwin
-from tests.support.fake_bluetoothd import FIRST, HCI0, HCI1, NOT_SUPPORTED, OTHER, SECOND, SetClock, install
+from tests.support.echo_twin import ADDRESS
+from tests.support.fake_bluetoothd import FIRST, HCI0, HCI1, NOT_SUPPORTED, OTHER, SECOND
+from tests.support.obedient_radio import running, until
 
 
 @pytest.fixture
 def anyio_backend():
     return "asyncio"
-
-
-@pytest.fixture
-def clock():
-    return SetClock()
-
-
-@pytest.fixture
-def bluetoothd(monkeypatch):
-    return install(monkeypatch)
-
-
-@pytest.fixture
-async def air():
-    air = LocalAir({address: EchoTwin(address) for address in (ADDRESS, OTHER)})
-    async with anyio.create_task_group() as tasks:
-        await tasks.start(air.run, lambda _: None)
-        yield air
-        tasks.cancel_scope.cancel()
-
-
-@asynccontextmanager
-async def running(clock, **options):
-    radio = BluezRadio(clock, **options)
-    with anyio.fail_after(10):
-        async with anyio.create_task_group() as tasks:
-            await tasks.start(radio.run)
-            yield radio
-            tasks.cancel_scope.cancel()
-
-
-async def until(condition) -> None:
-    while not condition():  # noqa: ASYNC110 - what is waited for has no event of its own
-        await anyio.sleep(0.001)
 
 
 async def why(radio: BluezRadio) -> RadioDown:

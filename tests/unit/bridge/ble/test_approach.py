@@ -2,76 +2,24 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
-
 import anyio
 import anyio.lowlevel
 import pytest
 from bleak.exc import BleakDBusError, BleakDeviceNotFoundError, BleakError
 
 from bridge.ble import approach
-from bridge.ble.air import LocalAir
 from bridge.ble.bluez import BluezRadio
-from bridge.ble.failures import while_connecting
 from bridge.ble.hearing import ALLOWANCE
 from bridge.ble.radio import Absence, Cause, RadioDown, Unreachable
 from drivers.base import LinkLost
-from tests.support.echo_twin import ADDRESS, EchoTwin
-from tests.support.fake_bluetoothd import FIRST, HCI0, HCI1, OTHER, SECOND, SetClock, install
+from tests.support.echo_twin import ADDRESS
+from tests.support.fake_bluetoothd import HCI0, HCI1, OTHER
+from tests.support.obedient_radio import BOTH, refuse, running, until
 
 
 @pytest.fixture
 def anyio_backend():
     return "asyncio"
-
-
-@pytest.fixture
-def clock():
-    return SetClock()
-
-
-@pytest.fixture
-def bluetoothd(monkeypatch):
-    return install(monkeypatch)
-
-
-@pytest.fixture
-def two(bluetoothd):
-    """A bluetoothd with two adapters."""
-    bluetoothd.adapters[HCI1] = {"Address": SECOND, "Powered": True}
-    return bluetoothd
-
-
-@pytest.fixture
-async def air():
-    air = LocalAir({address: EchoTwin(address) for address in (ADDRESS, OTHER)})
-    async with anyio.create_task_group() as tasks:
-        await tasks.start(air.run, lambda _: None)
-        yield air
-        tasks.cancel_scope.cancel()
-
-
-@asynccontextmanager
-async def running(clock, **options):
-    radio = BluezRadio(clock, **options)
-    with anyio.fail_after(10):
-        async with anyio.create_task_group() as tasks:
-            await tasks.start(radio.run)
-            yield radio
-            tasks.cancel_scope.cancel()
-
-
-async def until(condition) -> None:
-    while not condition():  # noqa: ASYNC110 - what is waited for has no event of its own
-        await anyio.sleep(0.001)
-
-
-async def refuse(error: Exception) -> None:
-    await anyio.lowlevel.checkpoint()
-    raise while_connecting(error, 5) from error
-
-
-BOTH = {"adapters": [FIRST, SECOND]}
 
 
 async def test_a_lock_is_waited_for_until_it_is_heard(bluetoothd, clock, air):

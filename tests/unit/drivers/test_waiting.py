@@ -3,7 +3,7 @@ import pytest
 import trio.testing
 
 from drivers.base import LinkLost
-from drivers.nuki.patience import within
+from drivers.waiting import within
 
 
 @pytest.fixture
