@@ -60,6 +60,7 @@ __all__ = [
     "AutoLocking",
     "BluezBound",
     "Capabilities",
+    "Check",
     "Confirmed",
     "Consuming",
     "ConsumingOptions",
@@ -83,6 +84,7 @@ __all__ = [
     "PairingError",
     "PairingRequest",
     "Revocable",
+    "Seen",
     "Session",
     "Sighting",
     "Snapshot",
@@ -120,6 +122,12 @@ class Link(Protocol):
         ...
 
 
+Seen = Callable[[Snapshot], None]
+"""Takes each state that a lock reports on the way of an action."""
+Check = Callable[[], None]
+"""Sees, right before what can move the bolt is sent, that it still may be; raises if not."""
+
+
 def unconditionally() -> None:
     """Check nothing."""
 
@@ -127,7 +135,7 @@ def unconditionally() -> None:
 class Actuation(Protocol):
     """One action made ready: everything is done but the write that can move the bolt."""
 
-    async def run(self, seen: Callable[[Snapshot], None], check: Callable[[], None] = unconditionally) -> Outcome:
+    async def run(self, seen: Seen, check: Check = unconditionally) -> Outcome:
         """Send the action, once, and wait for the lock's own report of its end.
 
         Never raises for what the lock or the link does: after the write that is an `Outcome`. Bounded by the caller

@@ -6,6 +6,7 @@ The action is written once, by `run`, and whatever happens from then on is an ou
 from __future__ import annotations
 
 from contextlib import AsyncExitStack, suppress
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import anyio
@@ -22,7 +23,6 @@ from drivers.base import (
     Snapshot,
     Stage,
     Unknown,
-    unconditionally,
 )
 from drivers.nuki.conversation import Conversation
 from drivers.nuki.course import Course, Next
@@ -44,16 +44,16 @@ from drivers.nuki.protocol.commands import (
 )
 from drivers.nuki.protocol.config_commands import AdvancedConfig, RequestAdvancedConfig, SetAdvancedConfig
 from drivers.nuki.protocol.errors import ProtocolError
-from drivers.nuki.setting import NukiSetting, auto_lock_of
+from drivers.nuki.setting import auto_lock_of
 from drivers.nuki.snapshot import TURNS, snapshot
+from drivers.once import Once
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from datetime import datetime
 
     from anyio.streams.memory import MemoryObjectReceiveStream
 
-    from drivers.base import Link
+    from drivers.base import Check, Link, Seen
     from drivers.nuki.credential import NukiCredential, NukiOptions
     from drivers.nuki.protocol.wire import Message, Pin
 
@@ -121,7 +121,7 @@ class NukiSession:
             except ProtocolError:
                 self._talk.passed_over = True  # authentic, but not to be understood: reading tells
 
-    async def prepare(self, action: Action, tag: bytes) -> NukiActuation:
+    async def prepare(self, action: Action, tag: bytes) -> Once:
         """Get the nonce that the action will be sent with.
 
         Args:
@@ -137,7 +137,7 @@ class NukiSession:
                 nonce = (await self._talk.exchange(Command.CHALLENGE, Challenge)).nonce
         suffix = tag[:SUFFIX_BYTES] if self._tags else b""
         request = LockAction(turn, self._credential.app_id, nonce, suffix=suffix)
-        return NukiActuation(self, Course(turn, self._read_at), request)
+        return Once(partial(self._act, Course(turn, self._read_at), request))
 
     @property
     def has_log(self) -> bool:
@@ -194,7 +194,7 @@ class NukiSession:
             with self._talk.unbroken():
                 return auto_lock_of((await self._advanced_config()).advanced)
 
-    async def prepare_auto_lock(self, wanted: AutoLock) -> NukiSetting:
+    async def prepare_auto_lock(self, wanted: AutoLock) -> Once:
         """Get the configuration that is to be changed, and the nonce that the change will be sent with.
 
         Raises:
@@ -212,9 +212,9 @@ class NukiSession:
                 auto_lock_of(advanced)
                 changed = advanced.with_auto_lock(enabled=wanted.enabled, timeout=wanted.delay)
                 nonce = (await self._talk.exchange(Command.CHALLENGE, Challenge)).nonce
-                return NukiSetting(self, wanted, SetAdvancedConfig(changed, nonce, self._pin))
+                return Once(partial(self._configure, SetAdvancedConfig(changed, nonce, self._pin), wanted))
 
-    async def configure(self, request: SetAdvancedConfig, wanted: AutoLock, check: Callable[[], None]) -> Outcome:
+    async def _configure(self, request: SetAdvancedConfig, wanted: AutoLock, _: Seen, check: Check) -> Outcome:
         """Write a new configuration and read it back."""
         async with self._talk.one_at_a_time:
             self._talk.drain()
@@ -248,9 +248,7 @@ class NukiSession:
         auth_id = self._credential.auth_id
         await self._talk.collect(lambda nonce: RemoveAuthorization(auth_id, nonce, pin))
 
-    async def act(
-        self, course: Course, request: LockAction, seen: Callable[[Snapshot], None], check: Callable[[], None]
-    ) -> Outcome:
+    async def _act(self, course: Course, request: LockAction, seen: Seen, check: Check) -> Outcome:
         """Write the action and follow its course to the outcome."""
         async with self._talk.one_at_a_time:
             self._talk.drain()
@@ -265,7 +263,7 @@ class NukiSession:
         with suppress(DriverError):  # the link is gone, and the subscription with it
             await self._stack.aclose()
 
-    async def _follow(self, course: Course, request: LockAction, seen: Callable[[Snapshot], None]) -> Outcome:
+    async def _follow(self, course: Course, request: LockAction, seen: Seen) -> Outcome:
         try:
             await self._talk.send(request)
             step: Outcome | Next = Next.WAIT
@@ -277,7 +275,7 @@ class NukiSession:
             return course.lost(error.message)
         return step
 
-    async def _observe(self, course: Course, seen: Callable[[Snapshot], None]) -> Outcome | Next:
+    async def _observe(self, course: Course, seen: Seen) -> Outcome | Next:
         with anyio.move_on_after(RESPONSE_TIMEOUT):
             message = await self._talk.receive_any()
             if isinstance(message, KeyturnerStates) and not course.is_late(message):
@@ -308,23 +306,6 @@ class NukiSession:
     async def _advanced_config(self) -> AdvancedConfig:
         nonce = (await self._talk.exchange(Command.CHALLENGE, Challenge)).nonce
         return await self._talk.ask(RequestAdvancedConfig(nonce), AdvancedConfig, Command.REQUEST_ADVANCED_CONFIG)
-
-
-class NukiActuation:
-    """A `drivers.base.Actuation`: a lock action with its nonce, good for one write."""
-
-    def __init__(self, session: NukiSession, course: Course, request: LockAction) -> None:
-        """Take what will be sent."""
-        self._session = session
-        self._course = course
-        self._request: LockAction | None = request
-
-    async def run(self, seen: Callable[[Snapshot], None], check: Callable[[], None] = unconditionally) -> Outcome:
-        """Send the action, once, and wait for the lock's own report of its end; see `drivers.base.Actuation`."""
-        request, self._request = self._request, None
-        if request is None:
-            raise RuntimeError("An actuation runs once.")
-        return await self._session.act(self._course, request, seen, check)
 
 
 async def open_session(link: Link, credential: NukiCredential, options: NukiOptions) -> NukiSession:

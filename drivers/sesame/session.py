@@ -14,6 +14,7 @@ from __future__ import annotations
 import struct
 from collections import Counter
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
@@ -31,8 +32,8 @@ from drivers.base import (
     Snapshot,
     Stage,
     Unknown,
-    unconditionally,
 )
+from drivers.once import Once
 from drivers.sesame.course import Course, Next
 from drivers.sesame.history import Historian, marked
 from drivers.sesame.patience import RESPONSE_TIMEOUT
@@ -45,9 +46,9 @@ from drivers.sesame.snapshot import COMMANDS, snapshot
 from drivers.waiting import within
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from datetime import datetime
 
+    from drivers.base import Check, Seen
     from drivers.sesame.channel import Channel
 
 LONGEST_DELAY = 0xFFFF
@@ -95,7 +96,7 @@ class SesameSession:
             except ProtocolError:
                 self._changed = True  # authentic, but not to be understood: reading tells
 
-    async def prepare(self, action: Action, tag: bytes) -> SesameActuation:
+    async def prepare(self, action: Action, tag: bytes) -> Once:
         """Make the action ready; there is nothing to ask the lock for.
 
         Args:
@@ -109,7 +110,7 @@ class SesameSession:
         async with self._one_at_a_time:
             self._drain()
         tag = marked(self._secret, tag)
-        return SesameActuation(self, action, command, bytes([len(tag)]) + tag)
+        return Once(partial(self._act, action, command, bytes([len(tag)]) + tag))
 
     @property
     def has_log(self) -> bool:
@@ -172,7 +173,7 @@ class SesameSession:
                 raise LinkLost("The lock did not tell its settings. It has to be connected again.")
             return _auto_lock(self._setting)
 
-    async def prepare_auto_lock(self, wanted: AutoLock) -> SesameSetting:
+    async def prepare_auto_lock(self, wanted: AutoLock) -> Once:
         """Make the change ready.
 
         Raises:
@@ -187,9 +188,9 @@ class SesameSession:
             )
         if delay is not None and delay > LONGEST_DELAY:
             raise DriverError(Fault.NOT_AUTHORIZED, f"A Sesame locks itself after at most {LONGEST_DELAY} seconds.")
-        return SesameSetting(self, wanted, (delay or 0) if wanted.enabled else 0)
+        return Once(partial(self._configure, wanted, (delay or 0) if wanted.enabled else 0))
 
-    async def configure(self, wanted: AutoLock, seconds: int, check: Callable[[], None]) -> Outcome:
+    async def _configure(self, wanted: AutoLock, seconds: int, _: Seen, check: Check) -> Outcome:
         """Write when the lock is to lock itself, and wait for it to publish its settings."""
         async with self._one_at_a_time:
             try:
@@ -214,9 +215,7 @@ class SesameSession:
                 return Failed(Fault.REFUSED, message, snapshot=self._snapshot())
             return Confirmed(self._snapshot())
 
-    async def act(
-        self, action: Action, command: Item, data: bytes, seen: Callable[[Snapshot], None], check: Callable[[], None]
-    ) -> Outcome:
+    async def _act(self, action: Action, command: Item, data: bytes, seen: Seen, check: Check) -> Outcome:
         """Write the action and follow its course to the outcome."""
         async with self._one_at_a_time:
             course = Course(action, self._status, self._setting)
@@ -232,7 +231,7 @@ class SesameSession:
         """Unsubscribe. The protocol knows no goodbye."""
         await self._channel.aclose()
 
-    async def _follow(self, course: Course, command: Item, data: bytes, seen: Callable[[Snapshot], None]) -> Outcome:
+    async def _follow(self, course: Course, command: Item, data: bytes, seen: Seen) -> Outcome:
         number, asked = await self._send(command, data), 0
         step: Outcome | Next = Next.WAIT
         while isinstance(step, Next):
@@ -303,42 +302,6 @@ class SesameSession:
 
     def _snapshot(self) -> Snapshot:
         return snapshot(self._status, self._setting)
-
-
-class SesameActuation:
-    """A `drivers.base.Actuation`: a command with its tag, good for one write."""
-
-    def __init__(self, session: SesameSession, action: Action, command: Item, data: bytes) -> None:
-        """Take what will be sent."""
-        self._session = session
-        self._action = action
-        self._command = command
-        self._data: bytes | None = data
-
-    async def run(self, seen: Callable[[Snapshot], None], check: Callable[[], None] = unconditionally) -> Outcome:
-        """Send the action, once, and wait for the lock's own report of its end; see `drivers.base.Actuation`."""
-        data, self._data = self._data, None
-        if data is None:
-            raise RuntimeError("An actuation runs once.")
-        return await self._session.act(self._action, self._command, data, seen, check)
-
-
-class SesameSetting:
-    """A `drivers.base.Actuation`: when the lock is to lock itself, good for one write."""
-
-    def __init__(self, session: SesameSession, wanted: AutoLock, seconds: int) -> None:
-        """Take what will be sent, and what the lock is to say afterwards."""
-        self._session = session
-        self._wanted = wanted
-        self._seconds: int | None = seconds
-
-    async def run(self, seen: Callable[[Snapshot], None], check: Callable[[], None] = unconditionally) -> Outcome:
-        """Send the change, once, and wait for what the lock then says; see `drivers.base.Actuation`. Nothing moves."""
-        del seen
-        seconds, self._seconds = self._seconds, None
-        if seconds is None:
-            raise RuntimeError("An actuation runs once.")
-        return await self._session.configure(self._wanted, seconds, check)
 
 
 async def open_session(channel: Channel, secret: bytes) -> SesameSession:

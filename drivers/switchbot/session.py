@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack, suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
@@ -24,8 +25,8 @@ from drivers.base import (
     Outcome,
     Snapshot,
     Stage,
-    unconditionally,
 )
+from drivers.once import Once
 from drivers.switchbot import patience
 from drivers.switchbot.course import Course, Next
 from drivers.switchbot.protocol import commands
@@ -39,12 +40,11 @@ from drivers.switchbot.snapshot import snapshot
 from drivers.waiting import GONE, within
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from datetime import datetime
 
     from anyio.streams.memory import MemoryObjectReceiveStream
 
-    from drivers.base import Link
+    from drivers.base import Check, Link, Seen
     from drivers.switchbot.credential import SwitchBotCredential, SwitchBotOptions
     from drivers.switchbot.protocol.crypto import Cipher
     from drivers.switchbot.protocol.models import Model
@@ -136,7 +136,7 @@ class SwitchBotSession:
             if pause.cancelled_caught:
                 await self._renew()
 
-    async def prepare(self, action: Action, tag: bytes) -> SwitchBotActuation:
+    async def prepare(self, action: Action, tag: bytes) -> Once:
         """Ask the lock to report what will happen.
 
         Args:
@@ -151,11 +151,9 @@ class SwitchBotSession:
         turn = self._turn(action)
         async with self._one_at_a_time:
             await self._do(commands.listen(self._model))
-        return SwitchBotActuation(self, Course(action, night_latch=self._night_latch), turn)
+        return Once(partial(self._act, Course(action, night_latch=self._night_latch), turn))
 
-    async def act(
-        self, course: Course, turn: Turn, seen: Callable[[Snapshot], None], check: Callable[[], None]
-    ) -> Outcome:
+    async def _act(self, course: Course, turn: Turn, seen: Seen, check: Check) -> Outcome:
         """Write the action and follow its course to the outcome."""
         async with self._one_at_a_time:
             try:
@@ -201,7 +199,7 @@ class SwitchBotSession:
             )
         return Turn.UNLOCK_AND_UNLATCH
 
-    async def _listen(self, current: Cipher, course: Course, seen: Callable[[Snapshot], None]) -> Next:
+    async def _listen(self, current: Cipher, course: Course, seen: Seen) -> Next:
         """Take the next thing that the lock says."""
         with anyio.move_on_after(patience.RESPONSE_TIMEOUT if course.stage is Stage.WRITTEN else patience.QUIET):
             match heard(await self._frame(), self._key_id, self._cipher or current):
@@ -214,7 +212,7 @@ class SwitchBotSession:
                     return Next.WAIT
         return Next.LOOK
 
-    def _reported(self, data: bytes, course: Course, seen: Callable[[Snapshot], None]) -> Next:
+    def _reported(self, data: bytes, course: Course, seen: Seen) -> Next:
         try:
             report = Report.decode(self._model, data)
         except ProtocolError:
@@ -223,7 +221,7 @@ class SwitchBotSession:
         seen(now)
         return course.reported(report, now)
 
-    async def _look(self, course: Course, seen: Callable[[Snapshot], None]) -> Outcome | Next:
+    async def _look(self, course: Course, seen: Seen) -> Outcome | Next:
         """Ask for the state under an IV that nothing said before was said under."""
         self._cipher = None
         try:
@@ -338,23 +336,6 @@ class SwitchBotSession:
             battery_level=self._battery,
             battery_critical=self._low_battery,
         )
-
-
-class SwitchBotActuation:
-    """A `drivers.base.Actuation`: good for one write."""
-
-    def __init__(self, session: SwitchBotSession, course: Course, turn: Turn) -> None:
-        """Take what will be sent."""
-        self._session = session
-        self._course = course
-        self._turn: Turn | None = turn
-
-    async def run(self, seen: Callable[[Snapshot], None], check: Callable[[], None] = unconditionally) -> Outcome:
-        """Send the action, once, and find out what the lock says of its end; see `drivers.base.Actuation`."""
-        turn, self._turn = self._turn, None
-        if turn is None:
-            raise RuntimeError("An actuation runs once.")
-        return await self._session.act(self._course, turn, seen, check)
 
 
 async def open_session(link: Link, credential: SwitchBotCredential, options: SwitchBotOptions) -> SwitchBotSession:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
@@ -30,8 +31,8 @@ from drivers.base import (
     Snapshot,
     Stage,
     Unknown,
-    unconditionally,
 )
+from drivers.once import Once
 from drivers.waiting import GONE, within
 from drivers.yale.course import Course, Next, is_report, reported
 from drivers.yale.history import record
@@ -40,7 +41,7 @@ from drivers.yale.protocol.activity import Activity
 from drivers.yale.protocol.codes import Flag, Op, Record, Result, Setting, Subject, Uuid
 from drivers.yale.protocol.errors import ProtocolError, refusal
 from drivers.yale.protocol.frames import VALUE_AT, Frame, Timers, request, seal, unseal
-from drivers.yale.setting import YaleSetting, auto_lock_of, timers_for
+from drivers.yale.setting import auto_lock_of, timers_for
 from drivers.yale.snapshot import charge
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
 
     from anyio.streams.memory import MemoryObjectReceiveStream
 
-    from drivers.base import Link
+    from drivers.base import Check, Link, Seen
     from drivers.yale.protocol.crypto import Chain
 
 SILENT = 2
@@ -129,7 +130,7 @@ class YaleSession:
                     await self._status(Subject.LOCK)
                 self._news = self._news or self._known != before
 
-    async def prepare(self, action: Action, tag: bytes) -> YaleActuation:
+    async def prepare(self, action: Action, tag: bytes) -> Once:
         """See that the link stands and that nothing of before is still to come.
 
         Args:
@@ -145,7 +146,7 @@ class YaleSession:
             if self._unsure:
                 await self._status(Subject.LOCK)
             await self._rest()
-        return YaleActuation(self, action)
+        return Once(partial(self._act, action))
 
     @property
     def has_log(self) -> bool:
@@ -192,7 +193,7 @@ class YaleSession:
         async with self._one_at_a_time:
             return auto_lock_of(await self._timers())
 
-    async def prepare_auto_lock(self, wanted: AutoLock) -> YaleSetting:
+    async def prepare_auto_lock(self, wanted: AutoLock) -> Once:
         """Make the change of the lock's present setting.
 
         Raises:
@@ -201,9 +202,9 @@ class YaleSession:
         """
         async with self._one_at_a_time:
             self._check()
-            return YaleSetting(self, wanted, timers_for(wanted, await self._timers()))
+            return Once(partial(self._configure, timers_for(wanted, await self._timers()), wanted))
 
-    async def configure(self, timers: Timers, wanted: AutoLock, check: Callable[[], None]) -> Outcome:
+    async def _configure(self, timers: Timers, wanted: AutoLock, _: Seen, check: Check) -> Outcome:
         """Write a setting and read it back."""
         change = request(Op.WRITE_SETTING, Setting.AUTO_LOCK, timers.encode())
         async with self._one_at_a_time:
@@ -225,7 +226,7 @@ class YaleSession:
             return Failed(Fault.REFUSED, "The lock did not take the setting: it has another one.", snapshot=self._known)
         return Confirmed(self._known)
 
-    async def act(self, action: Action, seen: Callable[[Snapshot], None], check: Callable[[], None]) -> Outcome:
+    async def _act(self, action: Action, seen: Seen, check: Check) -> Outcome:
         """Write the action and follow its course to the outcome."""
         async with self._one_at_a_time:
             course = Course(action, self._known.door_state)
@@ -246,7 +247,7 @@ class YaleSession:
         """Say goodbye, where the link stands, and unsubscribe."""
         await self._channel.close()
 
-    async def _follow(self, course: Course, seen: Callable[[Snapshot], None]) -> Outcome:
+    async def _follow(self, course: Course, seen: Seen) -> Outcome:
         await self._send(course.request)
         step: Outcome | Next = Next.WAIT
         while isinstance(step, Next):
@@ -256,7 +257,7 @@ class YaleSession:
             step = await self._observe(course, seen)
         return step
 
-    async def _observe(self, course: Course, seen: Callable[[Snapshot], None]) -> Outcome | Next:
+    async def _observe(self, course: Course, seen: Seen) -> Outcome | Next:
         with anyio.move_on_after(RESPONSE_TIMEOUT):
             frame = await self._receive()
             if is_report(frame):
@@ -379,22 +380,6 @@ class YaleSession:
         self._link.has(Uuid.WRITE.value)
         if self._acted:
             raise LinkLost("An earlier action's end was not seen. The lock has to be connected again.")
-
-
-class YaleActuation:
-    """A `drivers.base.Actuation`: an action, good for one write."""
-
-    def __init__(self, session: YaleSession, action: Action) -> None:
-        """Take what will be done."""
-        self._session = session
-        self._action: Action | None = action
-
-    async def run(self, seen: Callable[[Snapshot], None], check: Callable[[], None] = unconditionally) -> Outcome:
-        """Send the action, once, and wait for the lock's own report of its end; see `drivers.base.Actuation`."""
-        action, self._action = self._action, None
-        if action is None:
-            raise RuntimeError("An actuation runs once.")
-        return await self._session.act(action, seen, check)
 
 
 def _is_result(frame: Frame, op: Op) -> bool:

@@ -8,14 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from drivers.base import AutoLock, DriverError, Fault, unconditionally
+from drivers.base import AutoLock, DriverError, Fault
 from drivers.yale.protocol.frames import Timers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from drivers.base import Outcome, Snapshot
-    from drivers.yale.session import YaleSession
+    pass
 
 LONGEST = 0xFFFE
 """Seconds that a timer can be set to."""
@@ -43,21 +40,3 @@ def timers_for(wanted: AutoLock, found: Timers) -> Timers:
         raise DriverError(Fault.REFUSED, f"The lock's auto lock takes a delay of 1 to {LONGEST} seconds.")
     at_once = bool(found.never_opened) and not found.door_shut
     return Timers(wanted.delay, 0 if at_once else wanted.delay)
-
-
-class YaleSetting:
-    """A `drivers.base.Actuation`: a new setting, good for one write."""
-
-    def __init__(self, session: YaleSession, wanted: AutoLock, timers: Timers) -> None:
-        """Take what will be sent, and what the lock is to say afterwards."""
-        self._session = session
-        self._wanted = wanted
-        self._timers: Timers | None = timers
-
-    async def run(self, seen: Callable[[Snapshot], None], check: Callable[[], None] = unconditionally) -> Outcome:
-        """Send the change, once, and read it back; see `drivers.base.Actuation`. Nothing moves, so none is `seen`."""
-        del seen
-        timers, self._timers = self._timers, None
-        if timers is None:
-            raise RuntimeError("An actuation runs once.")
-        return await self._session.configure(timers, self._wanted, check)

@@ -10,7 +10,7 @@ from bridge import worker
 from bridge.errors import Refused
 from bridge.readback import BUDGET
 from drivers.base import Action
-from drivers.nuki.session import NukiActuation
+from drivers.once import Once
 from drivers.virtual.faults import Trouble
 from tests.support.house import FRONT, TTL, House, check, until
 
@@ -303,8 +303,8 @@ class TestBeforeTheCommit:
             await anyio.sleep(11)
             return await run(actuation, seen, last_check)
 
-        run = NukiActuation.run
-        monkeypatch.setattr(NukiActuation, "run", run_late)
+        run = Once.run
+        monkeypatch.setattr(Once, "run", run_late)
         async with house.life() as life:
             attempt = await life.perform(expires_in=10)
             check(house, life, attempt)
