@@ -107,8 +107,10 @@ class Dealing:
     """When it last failed to accept, in boot time; None since it did."""
     stale: bool = False
     """Whether BlueZ's table of its characteristics proved to be another's."""
+    doubled: bool = False
+    """Whether BlueZ keeps up a subscription that is nobody's."""
     renewed_at: float | None = None
-    """When that was last thrown away, in boot time."""
+    """When BlueZ's record of it was last thrown away, in boot time."""
 
 
 class Approach:
@@ -164,7 +166,7 @@ class Approach:
             None if it is worth trying again.
         """
         adapters = await self._hearing()
-        if self._dealing.stale and await self._renew_table(adapters):
+        if (self._dealing.stale or self._dealing.doubled) and await self._renew_record(adapters):
             return None
         slot = self._dealing.slot = await self._slot(adapters)
         adapter = slot.adapter
@@ -271,11 +273,11 @@ class Approach:
             return Unreachable(f"{error.message} Its signal is very weak ({heard.rssi} dBm).", Absence.OUT_OF_RANGE)
         return error
 
-    async def _renew_table(self, adapters: Sequence[Adapter]) -> bool:
-        """Have the lock's table of characteristics discovered anew, if it proved wrong and that was not just done."""
+    async def _renew_record(self, adapters: Sequence[Adapter]) -> bool:
+        """Have BlueZ begin anew with the lock, which proved wrong about it, unless that was just done for its table."""
         dealing, now = self._dealing, self._now()
-        dealing.stale = False
-        if dealing.renewed_at is not None and now - dealing.renewed_at < RENEWAL:
+        doubled, dealing.stale, dealing.doubled = dealing.doubled, False, False
+        if not doubled and dealing.renewed_at is not None and now - dealing.renewed_at < RENEWAL:
             return False
         dealing.renewed_at = now
         for adapter in adapters:
@@ -292,6 +294,7 @@ class Approach:
 
     def _over(self, slot: Slot[Adapter], link: BleakLink | None) -> None:
         self._dealing.stale = self._dealing.stale or (link is not None and link.stale)
+        self._dealing.doubled = self._dealing.doubled or (link is not None and link.doubled)
         self._dealing.slot = self._dealing.link = None
         self._means.slots.release(slot)
         self._means.news.stir()

@@ -66,6 +66,10 @@ ENDED_AT_ONCE = "failed to discover services, device disconnected"
 """What bleak says where the lock took the connection and ended it, before it told its services."""
 
 
+class AlreadyNotifying(BleakError):
+    """BlueZ notifies somebody else of the same values on this machine, and would tell each of them twice."""
+
+
 def while_scanning(error: Exception) -> RadioDown:
     """Tell why scanning, or asking for an adapter, failed."""
     if radio := _of_radio(error):
@@ -100,6 +104,8 @@ def while_connected(error: Exception, *, lost: bool) -> LinkLost:
     """Tell why a read, a write or a subscription failed; `lost` if the connection was seen to end."""
     if isinstance(error, BleakGATTProtocolError):
         return AttRefused(int(error.code))
+    if isinstance(error, AlreadyNotifying):
+        return LinkLost("Another program on this machine listens to the lock, or BlueZ believes so.")
     if isinstance(error, BleakCharacteristicNotFoundError):
         return LinkLost(f"The connected device does not offer the characteristic {error.char_specifier}.")
     if lost:

@@ -22,7 +22,7 @@ from bleak import BleakClient
 from bleak.exc import BleakDBusError, BleakError, BleakGATTProtocolError
 
 from bridge.ble.calls import Calls
-from bridge.ble.failures import while_connected, while_connecting
+from bridge.ble.failures import AlreadyNotifying, while_connected, while_connecting
 from drivers.base import LinkLost
 
 if TYPE_CHECKING:
@@ -81,6 +81,7 @@ class BleakLink:
         self._open = False
         self._calls = Calls()
         self._stale = False
+        self._doubled = False
         self._characteristics: dict[str, BleakGATTCharacteristic] = {}
         self._subscribing = anyio.Lock()
         self._readers: dict[str, list[MemoryObjectSendStream[bytes]]] = {}
@@ -144,6 +145,11 @@ class BleakLink:
     def stale(self) -> bool:
         """Whether the device gave answers that fit another table of characteristics than the one at hand."""
         return self._stale
+
+    @property
+    def doubled(self) -> bool:
+        """Whether each value that the device notifies would be told twice."""
+        return self._doubled
 
     async def ended(self) -> None:
         """Return once the link is gone, whoever ended it."""
@@ -263,6 +269,7 @@ class BleakLink:
             return await self._calls.run(call, within=ANSWER)
         except Exception as error:
             self._stale = self._stale or _tells_of_another_table(error)
+            self._doubled = self._doubled or isinstance(error, AlreadyNotifying)
             raise while_connected(error, lost=not self._open) from error
 
     def _find(self, characteristic: str) -> BleakGATTCharacteristic:

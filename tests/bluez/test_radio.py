@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import signal
+
 import anyio
 import pytest
-from dbus_fast import Message
+from dbus_fast import Message, MessageFlag
 
 from bridge.ble.bluez import BluezRadio
 from bridge.ble.radio import RadioDown, Unreachable
 from drivers.base import LinkLost
+from tests.support import bluetoothd_process as bluetoothd
 from tests.support.echo_twin import ADDRESS, DROPPED, ECHO, NAME, REFUSED, EchoTwin
 from tests.support.eventually import eventually
 from tests.support.on_air import on_air
@@ -64,6 +67,34 @@ async def test_a_lock_out_of_reach_after_a_write_ends_the_link(radio, twin):
                 await stream.receive()
     assert twin.written == [DROPPED]
     await assert_it_works(radio)
+
+
+async def test_a_subscription_that_a_dead_program_left_behind_doubles_nothing(radio, twin):
+    async with connected(radio) as link:
+        await leave_a_subscription(link._find(ECHO).obj[0])
+    await eventually(lambda: twin.central is None)
+    async with connected(radio) as link:
+        with pytest.raises(LinkLost, match="listens"):
+            async with link.subscribe(ECHO):
+                pass
+    async with connected(radio) as link, link.subscribe(ECHO) as stream:
+        for number in range(5):
+            await link.write(ECHO, bytes([number]))
+            with anyio.fail_after(5):
+                assert await stream.receive() == bytes([number])
+        assert not stream.statistics().current_buffer_used
+
+
+async def leave_a_subscription(characteristic: str) -> None:
+    """Subscribe and be gone before bluetoothd comes to it, so that it never learns of the end."""
+    await bluetoothd.send(signal.SIGSTOP)
+    try:
+        async with system_bus() as bus:
+            start = Message("org.bluez", characteristic, "org.bluez.GattCharacteristic1", "StartNotify")
+            start.flags = MessageFlag.NO_REPLY_EXPECTED
+            await bus.send(start)
+    finally:
+        await bluetoothd.send(signal.SIGCONT)
 
 
 async def test_a_lock_that_was_never_on_the_air_is_unreachable_within_the_bound(radio):

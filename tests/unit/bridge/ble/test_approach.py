@@ -9,10 +9,11 @@ from bleak.exc import BleakDBusError, BleakDeviceNotFoundError, BleakError
 
 from bridge.ble import approach
 from bridge.ble.bluez import BluezRadio
+from bridge.ble.failures import AlreadyNotifying
 from bridge.ble.hearing import ALLOWANCE
 from bridge.ble.radio import Absence, Cause, RadioDown, Unreachable
 from drivers.base import LinkLost
-from tests.support.echo_twin import ADDRESS
+from tests.support.echo_twin import ADDRESS, ECHO
 from tests.support.fake_bluetoothd import HCI0, HCI1, OTHER
 from tests.support.obedient_radio import BOTH, refuse, running, until
 
@@ -270,6 +271,29 @@ async def test_a_table_of_characteristics_that_proved_stale_is_discovered_anew_o
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(_connect_and_close, radio)
                 await until(lambda: len(bluetoothd.removed) == 1)
+                await until(lambda: bluetoothd.scanners[-1].running)
+                clock.now += 1
+                bluetoothd.hear(ADDRESS, air)
+
+
+async def test_a_lock_whose_values_would_be_told_twice_is_begun_anew_with_each_time(
+    bluetoothd, clock, air, monkeypatch
+):
+    async def haunted(*_args, **_options) -> None:
+        raise AlreadyNotifying
+
+    async with running(clock) as radio:
+        for times in (1, 2):
+            bluetoothd.hear(ADDRESS, air)
+            link = await radio.connect(ADDRESS, within=5)
+            monkeypatch.setattr(link._client, "start_notify", haunted)
+            with pytest.raises(LinkLost, match="listens"):
+                async with link.subscribe(ECHO):
+                    pass
+            await link.aclose()
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(_connect_and_close, radio)
+                await until(lambda times=times: len(bluetoothd.removed) == times)
                 await until(lambda: bluetoothd.scanners[-1].running)
                 clock.now += 1
                 bluetoothd.hear(ADDRESS, air)

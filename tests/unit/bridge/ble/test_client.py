@@ -1,7 +1,8 @@
-"""A connection of which BlueZ tells too late or not at all that it is there, and what it offers."""
+"""A connection of which BlueZ tells too late or not at all that it is there, and what it offers; or all of it twice."""
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,6 +15,7 @@ from dbus_fast import Message, MessageType, Variant
 
 from bridge.ble import client as module
 from bridge.ble.client import BluezClient
+from bridge.ble.failures import AlreadyNotifying
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,31 +63,43 @@ class Manager:
 
 
 class Bus:
-    """A connection to a BlueZ that says whether the device is connected when it is asked.
+    """A connection to a BlueZ that says whether what it is asked for is so.
+
+    Args:
+        says: yes, no or, if None, that there is no such thing; one after the other, the last for ever.
 
     Attributes:
         asked: the questions.
+        told: all else that it was told to do.
         meanwhile: what happens while it answers.
     """
 
-    def __init__(self, *, connected: bool | None) -> None:
-        self.connected = connected
+    def __init__(self, *says: bool | None) -> None:
+        self.connected = True
         self.asked: list[tuple[str | None, list[str]]] = []
+        self.told: list[str | None] = []
         self.meanwhile = lambda: None
+        self._says = list(says)
 
     async def call(self, message: Message) -> Message:
-        self.asked.append((message.path, message.body))
         self.meanwhile()
-        if self.connected is None:
+        if message.member != "Get":
+            self.told.append(message.member)
+            return Message(message_type=MessageType.METHOD_RETURN, reply_serial=1)
+        self.asked.append((message.path, message.body))
+        says = self._says.pop(0) if len(self._says) > 1 else self._says[0]
+        if says is None:
             return Message(
                 message_type=MessageType.ERROR, reply_serial=1, error_name="org.freedesktop.DBus.Error.UnknownObject"
             )
-        return Message(
-            message_type=MessageType.METHOD_RETURN,
-            reply_serial=1,
-            signature="v",
-            body=[Variant("b", self.connected)],
-        )
+        return Message(message_type=MessageType.METHOD_RETURN, reply_serial=1, signature="v", body=[Variant("b", says)])
+
+    def disconnect(self) -> None:
+        self.connected = False
+        self.told.append("closed")
+
+    async def wait_for_disconnect(self) -> None:
+        pass
 
 
 @pytest.fixture
@@ -107,13 +121,13 @@ def connected(monkeypatch):
 
 
 async def test_a_connection_that_was_told_of_is_not_asked_about(connected):
-    bus = Bus(connected=True)
+    bus = Bus(True)
     assert (await connected(Manager(), bus)._get_services()).characteristics
     assert not bus.asked
 
 
 async def test_a_connection_that_was_not_told_of_is_found_by_asking(connected):
-    manager, bus = Manager(told=False), Bus(connected=True)
+    manager, bus = Manager(told=False), Bus(True)
     assert (await connected(manager, bus)._get_services()).characteristics
     assert bus.asked == [(PATH, [DEVICE, "Connected"])]
     assert manager.is_connected(PATH)
@@ -122,11 +136,11 @@ async def test_a_connection_that_was_not_told_of_is_found_by_asking(connected):
 @pytest.mark.parametrize("says", [False, None])
 async def test_a_connection_that_is_not_there_has_ended(connected, says):
     with pytest.raises(BleakError, match="device disconnected"):
-        await connected(Manager(told=False), Bus(connected=says))._get_services()
+        await connected(Manager(told=False), Bus(says))._get_services()
 
 
 async def test_a_connection_that_ends_while_it_is_asked_about_has_ended(connected):
-    manager, bus = Manager(told=False), Bus(connected=True)
+    manager, bus = Manager(told=False), Bus(True)
     client = connected(manager, bus)
     bus.meanwhile = lambda: setattr(client, "_is_connected", False)
     with pytest.raises(BleakError):
@@ -147,20 +161,20 @@ def quick(monkeypatch):
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("growing", [[0, 3], [0, 0, 0, 3], [0, 1, 2, 3, 3]])
 async def test_services_that_are_told_after_they_were_said_to_be_resolved_are_waited_for(connected, growing):
-    services = await connected(Manager(growing=growing), Bus(connected=True))._get_services()
+    services = await connected(Manager(growing=growing), Bus(True))._get_services()
     assert len(services.characteristics) == 3
 
 
 @pytest.mark.usefixtures("quick")
 async def test_a_device_without_services_has_none(connected):
-    services = await connected(Manager(growing=[0]), Bus(connected=True))._get_services()
+    services = await connected(Manager(growing=[0]), Bus(True))._get_services()
     assert not services.characteristics
 
 
 @pytest.mark.usefixtures("quick")
 async def test_a_connection_that_ends_while_its_services_are_waited_for_has_ended(connected, monkeypatch):
     manager = Manager(growing=[0])
-    client = connected(manager, Bus(connected=True))
+    client = connected(manager, Bus(True))
     monkeypatch.setattr(module.asyncio, "sleep", lambda _: ended(client))
 
     async def ended(client):
@@ -168,3 +182,61 @@ async def test_a_connection_that_ends_while_its_services_are_waited_for_has_ende
 
     with pytest.raises(BleakError):
         await client._get_services()
+
+
+CHARACTERISTIC = "org.bluez.GattCharacteristic1"
+CHARACTERISTIC_PATH = f"{PATH}/service0001/char0002"
+
+
+@pytest.fixture
+def characteristic():
+    service = BleakGATTService(None, 1, "00001801-0000-1000-8000-00805f9b34fb")
+    uuid = "00000002-0000-1000-8000-00805f9b34fb"
+    return BleakGATTCharacteristic((CHARACTERISTIC_PATH, {}), 2, uuid, ["indicate"], lambda: 20, service)
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("says", [[False], [True, True, False]])
+async def test_what_nobody_else_is_told_is_subscribed_to(connected, characteristic, says):
+    bus = Bus(*says)
+    await connected(Manager(), bus).start_notify(characteristic, print, bluez={})
+    assert bus.asked == [(CHARACTERISTIC_PATH, [CHARACTERISTIC, "Notifying"])] * len(says)
+    assert bus.told == ["StartNotify"]
+
+
+@pytest.mark.usefixtures("quick")
+async def test_what_somebody_else_is_told_is_not_subscribed_to(connected, characteristic):
+    bus = Bus(True)
+    with pytest.raises(AlreadyNotifying):
+        await connected(Manager(), bus).start_notify(characteristic, print, bluez={})
+    assert bus.told == []
+
+
+async def test_the_bus_is_closed_after_bluez_has_come_to_all_that_it_was_asked(connected):
+    bus = Bus(True)
+    client = connected(Manager(), bus)
+    client._is_connected = False
+    await client.disconnect()
+    assert bus.told == ["Ping", "closed"]
+    assert client._bus is None
+
+
+async def test_a_bluez_that_does_not_come_to_it_holds_nothing_up(connected, monkeypatch):
+    async def hang(_message: Message) -> None:
+        await asyncio.sleep(3600)
+
+    monkeypatch.setattr(module, "FAREWELL", 0.01)
+    bus = Bus(True)
+    client = connected(Manager(), bus)
+    client._is_connected = False
+    monkeypatch.setattr(bus, "call", hang)
+    await client.disconnect()
+    assert bus.told == ["closed"]
+
+
+async def test_a_bus_that_is_lost_is_asked_nothing(connected):
+    bus = Bus(True)
+    client = connected(Manager(), bus)
+    client._is_connected = bus.connected = False
+    await client.disconnect()
+    assert bus.told == ["closed"]
