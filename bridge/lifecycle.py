@@ -100,6 +100,7 @@ class Bridge:
             if self.webhooks is not None:
                 group.start_soon(self.webhooks.run)
             await group.start(self.session.run, self.door.serve)
+            group.start_soon(self.refusals.run)
             group.start_soon(self._keep_tidy)
             group.start_soon(self._let_go)
             group.start_soon(supervision.keep_informed, self)
@@ -113,6 +114,7 @@ class Bridge:
         for worker in self.workers.values():
             worker.stop()
         await self._wind_up()
+        await self.refusals.tell_rest()
         with anyio.move_on_after(FAREWELL):
             await self.outbox.caught_up()
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from typing import NoReturn
 
+import anyio
 import structlog
 
 from bridge import events
@@ -23,6 +25,7 @@ TOLD_EVERY = 60.0
 class _Kind:
     """Refusals of one code for one lock."""
 
+    message: str
     told_at: float
     untold: int = 0
 
@@ -48,11 +51,32 @@ class Refusals:
         self.counts[refusal.code] += 1
         log.info("command refused", lock_id=lock_id, code=refusal.code, reason=refusal.message)
         now = self._clock.boottime()
-        kind = self._kinds.setdefault((refusal.code, lock_id), _Kind(now - TOLD_EVERY))
+        kind = self._kinds.setdefault((refusal.code, lock_id), _Kind(refusal.message, now - TOLD_EVERY))
+        kind.message = refusal.message
         kind.untold += 1
-        if now - kind.told_at < TOLD_EVERY:
-            return
-        details = {"error_code": refusal.code.value, "message": refusal.message, "count": kind.untold}
+        if now - kind.told_at >= TOLD_EVERY:
+            await self._tell(refusal.code, lock_id, kind)
+
+    async def run(self) -> NoReturn:
+        """Record the events of what was refused since the last of its kind, once its time has come."""
+        while True:
+            await anyio.sleep(TOLD_EVERY)
+            await self.tell_rest(TOLD_EVERY)
+
+    async def tell_rest(self, after: float = 0.0) -> None:
+        """Record the events of what was counted and not told yet.
+
+        Args:
+            after: seconds since the last event of its kind.
+        """
+        for (code, lock_id), kind in tuple(self._kinds.items()):
+            if kind.untold and self._clock.boottime() - kind.told_at >= after:
+                await self._tell(code, lock_id, kind)
+
+    async def _tell(self, code: Code, lock_id: str | None, kind: _Kind) -> None:
+        before, number = kind.told_at, kind.untold
+        kind.told_at, kind.untold = self._clock.boottime(), 0
+        details = {"error_code": code.value, "message": kind.message, "count": number}
         if lock_id is not None:
             details["lock_id"] = lock_id
         event = events.of_bridge("bridge.command_refused", self._identity, self._clock.wall(), details)
@@ -60,5 +84,4 @@ class Refusals:
             await self._journal.tell([event])
         except StorageUnavailable as error:
             log.warning("refusal not recorded", reason=str(error))
-        else:
-            kind.told_at, kind.untold = now, 0
+            kind.told_at, kind.untold = before, kind.untold + number

@@ -25,6 +25,7 @@ from bridge.bell import Bell
 from bridge.ble.radio import Radio
 from bridge.clock import Clock
 from bridge.errors import StorageUnavailable
+from bridge.hints import Hints
 from bridge.journal import Journal
 from bridge.lock import Lock
 from bridge.logbook import Logbook
@@ -34,7 +35,7 @@ from bridge.progress import Progress
 from bridge.reckoning import Now, Reckoner, explained
 from bridge.sessions import Sessions
 from bridge.states import States
-from drivers.base import Advertisement, DriverError, Session, Sighting, Snapshot
+from drivers.base import Advertisement, DriverError, Session, Snapshot
 
 log = structlog.get_logger()
 
@@ -54,8 +55,6 @@ PASSING_PAUSE = 2.0
 """Seconds after which a state that ends by itself is read again."""
 PASSING_LOOKS = 10
 """How often it is read again: a latch may be held back for a while."""
-HINT_PAUSE = 10.0
-"""Seconds before a hint that stays after a look is believed again; doubled each time, up to the pace of polling."""
 AUTO_POLL = 900.0
 """Seconds between looks at a lock whose advertisements tell of no change. At 1 to 2 seconds of connection each, that is
 some 2 minutes a day."""
@@ -101,12 +100,7 @@ class Watcher:
         self._calm_from = 0.0
         self._retry_pause = RETRY_PAUSE
         self._passing_looks = 0
-        self._hinted = False
-        self._marks: Mapping[str, str] = {}  # what was advertised last, by its kind
-        self._seen_marks: Mapping[str, str] = {}  # what was advertised last before the lock was read
-        self._hint_from = 0.0  # when a hint is believed again
-        self._hint_rests = 0.0  # the same, in any case some time
-        self._hint_pause = HINT_PAUSE
+        self._hints = Hints(self.lock.poll or AUTO_POLL, polled=self.lock.poll != 0)
         self._standing_since = 0.0
         self._standing_pause = STANDING_PAUSE
         if memory.last_operation is not None:
@@ -120,24 +114,8 @@ class Watcher:
     def heard(self, advertisement: Advertisement) -> None:
         """Take an advertisement of the lock's, from any task."""
         sighting = self.lock.driver.sight(advertisement)
-        changed = None if sighting is None else self._changed(sighting)
-        if changed is None:
-            return
-        if not changed:
-            # Only after a quiet time, or whoever forges advertisements could have the lock looked at without pause.
-            if anyio.current_time() >= self._hint_rests + self._hint_pause:
-                self._hint_from, self._hint_pause = 0.0, HINT_PAUSE
-        elif not self._hinted:
+        if sighting is not None and self._hints.heard(sighting, anyio.current_time()):
             self._bell.ring()
-        self._hinted = changed
-
-    def _changed(self, sighting: Sighting) -> bool | None:
-        """Tell whether an advertisement hints at a change since the last look; None if it does not tell."""
-        if not sighting.marks:
-            return sighting.changed
-        self._marks = {**self._marks, **sighting.marks}
-        self._seen_marks = {**self._marks, **self._seen_marks}  # the first of a kind has nothing to be compared with
-        return self._marks != self._seen_marks
 
     def hurry(self) -> None:
         """A command waits: give what cannot be broken off a moment, and no more."""
@@ -182,7 +160,11 @@ class Watcher:
         """Watch. Ends only by cancellation, for a command."""
         if not self._states.known(self.lock.id):
             self._look_at = self._calm_from = anyio.current_time()
-        await anyio.sleep_until(self._calm_from)
+        with anyio.move_on_after(self._calm_from - anyio.current_time()):
+            if self._lingers:
+                await self._sessions.crowded()
+                await self._sessions.leave()
+            await anyio.sleep_forever()
         while True:
             if anyio.current_time() >= self._look_at:
                 await self._look()
@@ -197,8 +179,8 @@ class Watcher:
 
     async def _rest(self) -> None:
         """Wait until there is something to do."""
-        if self._hinted:
-            self._look_at = min(self._look_at, max(self._hint_from, anyio.current_time()))
+        if (due := self._hints.due(anyio.current_time())) is not None:
+            self._look_at = min(self._look_at, due)
         elif self.lock.connection == "always" and not self._sessions.open:
             self._look_at = min(self._look_at, anyio.current_time() + self._standing_pause)
         until = min(self._look_at, self._leave_at if self._lingers else math.inf)
@@ -244,7 +226,7 @@ class Watcher:
     async def _look(self) -> None:
         """Read the lock, and tell what was found."""
         stood = self._sessions.open
-        marks = self._marks
+        marks, before = self._hints.marks, self._memory
         stay = 0.0 if self._states.known(self.lock.id) else self.lock.linger
         try:
             with self._expected(), self._sessions.within(LOOK_TIME):
@@ -258,9 +240,10 @@ class Watcher:
             return
         if not stood:
             self._standing_since = anyio.current_time()
-        self._looked(marks)
+        self._hints.looked(marks, anyio.current_time())
         done = await self._reckon(session, snapshot)
         await self._tell_condition()
+        self._hints.weighed(anyio.current_time(), found=_is_news(self._memory, before))
         pause = self._next_look() if done else self._longer_pause()
         if done:
             self._retry_pause = RETRY_PAUSE
@@ -269,18 +252,6 @@ class Watcher:
 
     def _expected(self) -> AbstractContextManager[None]:
         return self._progress.expected(f"the look at {self.lock.id}", within=LOOK_TIME + SLACK)
-
-    def _looked(self, marks: Mapping[str, str]) -> None:
-        """Believe the hint that led to this look no more, unless it comes again; `marks` were advertised before it."""
-        self._seen_marks = marks
-        self._hinted = self._marks != marks
-        now = anyio.current_time()
-        if now >= self._hint_rests + self._hint_pause:
-            self._hint_pause = HINT_PAUSE
-        self._hint_from = self._hint_rests = now + self._hint_pause
-        self._hint_pause = min(2 * self._hint_pause, self.lock.poll or AUTO_POLL)
-        if self.lock.poll == 0 and self._hint_pause >= AUTO_POLL:
-            self._hint_from = math.inf
 
     def _next_look(self) -> float:
         """Return in how many seconds the lock is to be looked at though nothing is heard of it."""
@@ -352,8 +323,7 @@ class Watcher:
         Raises:
             StorageUnavailable: nothing was recorded, and the memory is as before.
         """
-        passing = {"seen_at": self._memory.seen_at, "emptied_at": self._memory.emptied_at}
-        if events or memory.model_copy(update=passing) != self._memory:
+        if events or _is_news(memory, self._memory):
             kept = {fact_of(self.lock.id): memory.model_dump_json(exclude_none=True)}
             await self._journal.tell(events, kept)
             for event in events:
@@ -368,6 +338,11 @@ class Watcher:
     def _now(self, session: Session | None) -> Now:
         uptime = timedelta(seconds=self._clock.boottime() - self._began)
         return Now(self._clock.wall(), uptime, session.lock_time if session else None)
+
+
+def _is_news(memory: Memory, before: Memory) -> bool:
+    """Tell whether more is known than that all is as it was."""
+    return memory.model_copy(update={"seen_at": before.seen_at, "emptied_at": before.emptied_at}) != before
 
 
 def fact_of(lock_id: str) -> str:

@@ -84,6 +84,14 @@ class _Figures(Collector):
             ("clock_trusted", "Whether wall time is known to be right.", bridge.clock.trusted()),
         ):
             yield GaugeMetricFamily(f"lock_bridge_{name}", text, value)
+        if bridge.caretaker is not None:
+            remedies = CounterMetricFamily(
+                "lock_bridge_radio_remedies", "Steps taken to bring the radio back to work.", labels=["adapter", "step"]
+            )
+            for adapter, counts in bridge.caretaker.counts.items():
+                for step, number in counts.items():
+                    remedies.add_metric([adapter or "", step.name.lower()], number)
+            yield remedies
 
     def _webhooks(self) -> Iterator[Metric]:
         if self.bridge.webhooks is None:

@@ -9,7 +9,7 @@ import anyio
 import pytest
 import trio.testing
 
-from bridge import logbook, watcher
+from bridge import hints, logbook, watcher
 from drivers.base import Action
 from drivers.nuki.protocol.codes import AuthorizationType
 from drivers.virtual.faults import Trouble
@@ -508,6 +508,17 @@ class TestRestraint:
             looks = len(house.radio.connects)
             await anyio.sleep(24 * 3600)
             assert len(house.radio.connects) == looks
+
+    async def test_a_door_that_is_used_a_lot_is_not_looked_at_ever_more_rarely(self, house):
+        async with house.life() as life:
+            await settled(life)
+            for _ in range(12):
+                for turn in (house.lock.manual_unlock, house.lock.manual_lock):
+                    turn()
+                    await anyio.sleep(7)
+            house.lock.manual_unlock()
+            with anyio.fail_after(hints.PAUSE + 5):
+                await until(lambda: life.device()["lock_state"] == "unlocked")
 
     async def test_an_advertisement_that_tells_nothing_is_no_hint(self, house):
         async with house.life() as life:

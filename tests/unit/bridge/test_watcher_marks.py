@@ -6,7 +6,7 @@ import anyio
 import pytest
 import trio.testing
 
-from bridge.watcher import HINT_PAUSE
+from bridge.hints import PAUSE
 from drivers.base import LockState
 from tests.support.house import FRONT, House, until
 
@@ -141,5 +141,5 @@ async def test_after_a_quiet_time_a_mark_is_believed_at_once_again(house):
         for _ in range(2):
             connects = len(house.radio.connects)
             forged(house)
-            await anyio.sleep(2 * HINT_PAUSE)
+            await anyio.sleep(2 * PAUSE)
             assert len(house.radio.connects) == connects + 1

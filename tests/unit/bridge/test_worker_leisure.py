@@ -80,6 +80,15 @@ class TestLeisure:
             assert not house.radio.links[-1].is_open
             assert life.device()["online"]
 
+    async def test_after_a_command_a_link_is_let_go_at_once_when_another_lock_needs_its_place(self, house):
+        house.lock_fields["linger"] = 300
+        async with house.life() as life:
+            await life.perform()
+            assert house.radio.links[-1].is_open
+            house.radio.crowded.set()
+            await anyio.sleep(0.1)
+            assert not house.radio.links[-1].is_open
+
     async def test_a_lock_that_the_air_lost_is_read_again_once_it_is_heard(self, house):
         async with house.life() as life:
             await until(lambda: life.device()["online"])
