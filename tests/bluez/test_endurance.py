@@ -22,6 +22,7 @@ from tests.bluez.lab.air import Moment
 from tests.support.doorstep import ADDRESS, LOCK, Doorstep, doorstep
 from tests.support.eventually import eventually
 from tests.support.oracle import by_attempt, is_true, same
+from tests.support.seed import SEED
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     Mishap = Callable[[Doorstep, random.Random], Awaitable[None]]
 
 UNLOCKS = int(os.environ.get("LOCK_BRIDGE_UNLOCKS") or (200 if os.environ.get("LOCK_BRIDGE_LONG") else 15))
-SEED = int(os.environ.get("LOCK_BRIDGE_SEED", "0")) or random.randrange(1, 2**32)
 AT_THE_END = 3
 """Unlocks without a mishap that close the run."""
 PATIENCE = 100.0

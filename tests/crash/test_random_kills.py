@@ -21,9 +21,9 @@ from tests.support.lockhost import LockHost, hosting
 from tests.support.mosquitto import Mosquitto
 from tests.support.mqtt_client import Heard, Upstream
 from tests.support.oracle import by_attempt, is_true, same
+from tests.support.seed import SEED
 
 KILLS = int(os.environ.get("LOCK_BRIDGE_KILLS", "25"))
-SEED = int(os.environ.get("LOCK_BRIDGE_SEED", "0")) or random.randrange(1, 2**32)
 LOCKS = ("north", "east", "south", "west")
 PACE = 0.2
 """Seconds between two commands for one lock."""

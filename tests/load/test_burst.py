@@ -19,6 +19,7 @@ from tests.support.daemon import Daemon, configuration
 from tests.support.lockhost import LockHost, hosting
 from tests.support.mosquitto import Mosquitto
 from tests.support.mqtt_client import Upstream
+from tests.support.seed import SEED
 
 LONG = bool(os.environ.get("LOCK_BRIDGE_LONG"))
 SOAK = float(os.environ.get("LOCK_BRIDGE_SOAK", "10" if LONG else "0.2"))
@@ -27,7 +28,6 @@ COMMANDS = 10_000 if LONG else 1000
 """In one burst, where they are carried out."""
 MORE_COMMANDS = 10_000
 """In one burst, where most are refused."""
-SEED = int(os.environ.get("LOCK_BRIDGE_SEED", "0")) or random.randrange(1, 2**32)
 LOCKS = tuple(f"lock_{number}" for number in range(100))
 LINGER = "linger = 300\n"
 QUEUE_LIMIT, RATE_LIMIT = 4, 3
