@@ -46,7 +46,10 @@ def virtual_locks(config: Config) -> dict[str, tuple[Twin, Credential]]:
     """
     if config.bluetooth.radio != "virtual" or config.bluetooth.virtual_air is not None:
         return {}
-    return {lock.id: catalog.load(lock.driver).twin(lock.address, lock.name, lock.virtual) for lock in config.locks}
+    return {
+        lock.id: catalog.load(lock.driver).twin(lock.address, lock.name, lock.virtual, lock.options)
+        for lock in config.locks
+    }
 
 
 def make(config: Config, clock: Clock, twins: Mapping[str, Twin], *, exclusive: bool = False) -> Radio:

@@ -347,8 +347,17 @@ class Driver(Protocol):
         """
         ...
 
-    def twin(self, address: str, name: str, settings: VirtualSettings) -> tuple[Twin, Credential]:
-        """Make a virtual lock of this vendor and the credential that opens it, as if they had been paired."""
+    def twin(
+        self, address: str, name: str, settings: VirtualSettings, options: Options | None = None
+    ) -> tuple[Twin, Credential]:
+        """Make a virtual lock of this vendor and the credential that opens it, as if they had been paired.
+
+        Args:
+            address: Bluetooth address, upper case with colons.
+            name: what its owner calls it.
+            settings: how the motor, the bolt and the keypad begin.
+            options: what is configured of the lock, which says of some vendors' what it is like; None for the defaults.
+        """
         ...
 
 

@@ -65,10 +65,13 @@ class NukiDriver:
         """
         return await pair(link, request)
 
-    def twin(self, address: str, name: str, settings: VirtualSettings) -> tuple[NukiTwin, NukiCredential]:
+    def twin(
+        self, address: str, name: str, settings: VirtualSettings, options: Options | None = None
+    ) -> tuple[NukiTwin, NukiCredential]:
         """Make a virtual lock and the credential that opens it, as if they had been paired."""
         from drivers.nuki.virtual import NukiTwin
 
+        del options  # they say nothing of what the lock is like
         twin = NukiTwin(address, name, settings, pin=TWIN_PIN)
         user, _ = twin.authorize(TWIN_USER, AuthorizationType.BRIDGE)
         return twin, NukiCredential(

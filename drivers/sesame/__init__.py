@@ -82,9 +82,12 @@ class SesameDriver:
         """
         return imported(parts)
 
-    def twin(self, address: str, name: str, settings: VirtualSettings) -> tuple[SesameTwin, SesameCredential]:
+    def twin(
+        self, address: str, name: str, settings: VirtualSettings, options: Options | None = None
+    ) -> tuple[SesameTwin, SesameCredential]:
         """Make a virtual lock and the credential that opens it, as if it had been registered."""
         from drivers.sesame.virtual import SesameTwin
 
+        del options  # they say nothing of what the lock is like
         twin = SesameTwin(address, name, settings)
         return twin, credential_of(twin.register())

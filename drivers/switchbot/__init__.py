@@ -22,6 +22,7 @@ from drivers.base import (
 )
 from drivers.switchbot.advert import sight
 from drivers.switchbot.credential import KEY_PARTS, SwitchBotCredential, SwitchBotOptions, key_from
+from drivers.switchbot.protocol.models import Model
 from drivers.switchbot.session import SwitchBotSession, open_session
 
 if TYPE_CHECKING:
@@ -85,9 +86,22 @@ class SwitchBotDriver:
         """
         return key_from(parts)
 
-    def twin(self, address: str, name: str, settings: VirtualSettings) -> tuple[SwitchBotTwin, SwitchBotCredential]:
-        """Make a virtual lock and the credential that opens it."""
+    def twin(
+        self, address: str, name: str, settings: VirtualSettings, options: Options | None = None
+    ) -> tuple[SwitchBotTwin, SwitchBotCredential]:
+        """Make a virtual lock, of the model that the options name, and the credential that opens it.
+
+        It pulls the latch unless the options say that there is none to pull.
+        """
         from drivers.switchbot.virtual import SwitchBotTwin
 
-        twin = SwitchBotTwin(address, name, settings)
+        told = _own(options or SwitchBotOptions())
+        model = told.model or Model.LOCK
+        twin = SwitchBotTwin(address, name, settings, model=model, latch=told.night_latch is not False)
         return twin, twin.credential()
+
+
+def _own(options: Options) -> SwitchBotOptions:
+    if not isinstance(options, SwitchBotOptions):
+        raise TypeError("The SwitchBot driver takes its own options.")
+    return options

@@ -92,10 +92,13 @@ class YaleDriver:
         """
         return key_from(parts)
 
-    def twin(self, address: str, name: str, settings: VirtualSettings) -> tuple[YaleTwin, YaleCredential]:
+    def twin(
+        self, address: str, name: str, settings: VirtualSettings, options: Options | None = None
+    ) -> tuple[YaleTwin, YaleCredential]:
         """Make a virtual lock and the credential that opens it."""
         from drivers.yale.virtual import YaleTwin
 
+        del options  # they say nothing of what the lock is like
         twin = YaleTwin(address, name, settings)
         key = twin.keys[TWIN_SLOT] = os.urandom(KEY_BYTES)
         return twin, YaleCredential(key=SecretStr(key.hex()), slot=TWIN_SLOT)

@@ -14,11 +14,10 @@ from unittest.mock import patch
 
 import anyio
 
-from bridge import app, catalog, crash
+from bridge import app, catalog, crash, radios
 from bridge.attempt import State
 from bridge.bell import Bell
 from bridge.config import Config
-from bridge.config.fields import virtual_address
 from bridge.config.model import _part_options
 from bridge.errors import BridgeError
 from bridge.journal import Journal, inline, open_journal
@@ -27,7 +26,6 @@ from bridge.policy import Message
 from bridge.progress import Progress
 from drivers.base import Action, Method
 from drivers.virtual.operation import Completion
-from drivers.virtual.peripheral import VirtualSettings
 from tests.support.clock import RunningClock
 from tests.support.fake_connection import FakeConnection, FakeSession
 from tests.support.twin_radio import TwinRadio
@@ -65,28 +63,38 @@ async def until(condition: Callable[[], object]) -> None:
 class House:
     """The locks, and what a bridge in it is told of them."""
 
-    def __init__(self, path: Path, *lock_ids: str, driver: str = "nuki", **settings: Any) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *lock_ids: str,
+        driver: str = "nuki",
+        options: dict[str, Any] | None = None,
+        **settings: Any,
+    ) -> None:
         self.path = path
         self.clock = RunningClock()
         self.driver = driver
-        self.twins: dict[str, Any] = {}
-        self.credentials: dict[str, Credential] = {}
-        for lock_id in lock_ids or (FRONT,):
-            address = virtual_address(lock_id)
-            twin, credential = catalog.load(driver).twin(address, lock_id, VirtualSettings(**settings))
-            twin.lock.now = self.clock.wall
-            self.twins[lock_id], self.credentials[lock_id] = twin, credential
-        self.radio = TwinRadio(*self.twins.values())
-        self.disk_delay = 0.0
+        self.lock_ids = lock_ids or (FRONT,)
+        self.configured = set(self.lock_ids)
+        self.discovery = False
         self.commands: dict[str, Any] = {}
         self.lock_fields: dict[str, Any] = {}
-        self.configured = set(self.twins)
+        self.options = options or {}
+        """The driver's, of every lock."""
+        self._settings = settings
+        self.twins: dict[str, Any] = {}
+        self.credentials: dict[str, Credential] = {}
+        for lock_id, (twin, credential) in radios.virtual_locks(self._config()).items():
+            self.twins[lock_id], self.credentials[lock_id] = twin, credential
+            twin.lock.now = self.clock.wall
+        self.radio = TwinRadio(*self.twins.values())
+        self.disk_delay = 0.0
 
     @classmethod
     @asynccontextmanager
-    async def standing(cls, path: Path, *lock_ids: str, driver: str = "nuki", **settings: Any) -> AsyncGenerator[House]:
-        """Let the locks live for the length of the context."""
-        house = cls(path, *lock_ids, driver=driver, **settings)
+    async def standing(cls, path: Path, *lock_ids: str, **fields: Any) -> AsyncGenerator[House]:
+        """Let the locks live for the length of the context; the fields are a house's."""
+        house = cls(path, *lock_ids, **fields)
         async with anyio.create_task_group() as group:
             for twin in house.twins.values():
                 await group.start(twin.run)
@@ -156,14 +164,15 @@ class House:
 
     def _config(self) -> Config:
         actions = sorted(catalog.load(self.driver).capabilities.actions)
-        lock = {"driver": self.driver, "actions": actions, **self.lock_fields}
+        own = {self.driver: self.options, "virtual": self._settings}
+        lock = {"driver": self.driver, "actions": actions, **own, **self.lock_fields}
         tables = {
             "bridge": {"id": "g1", "state_dir": str(self.path)},
             "mqtt": {"url": "mqtt://127.0.0.1"},
             "commands": {"rate_limit": 0, **self.commands},
             "bluetooth": {"radio": "virtual"},
-            "homeassistant": {"discovery": False},
-            "locks": [{"id": lock_id, **lock} for lock_id in self.twins if lock_id in self.configured],
+            "homeassistant": {"discovery": self.discovery},
+            "locks": [{"id": lock_id, **lock} for lock_id in self.lock_ids if lock_id in self.configured],
         }
         _part_options(tables)
         return Config.model_validate(tables)

@@ -1,6 +1,8 @@
 import pytest
+import trio.testing
 
 from bridge import radios
+from bridge.attempt import State
 from bridge.ble.airsocket import SocketAir
 from bridge.ble.bluez import BluezRadio
 from bridge.ble.caretaker import Caretaker
@@ -8,6 +10,13 @@ from bridge.ble.virtual import VirtualRadio
 from bridge.clock import SystemClock
 from bridge.config import Config
 from bridge.interlock import Interlock
+from drivers.switchbot.protocol.models import Model
+from tests.support.house import House, until
+
+
+@pytest.fixture
+def anyio_backend():
+    return ("trio", {"clock": trio.testing.MockClock(autojump_threshold=0)})
 
 
 def configured(**bluetooth):
@@ -23,6 +32,15 @@ def test_a_virtual_radio_has_a_twin_and_its_key_for_each_lock():
     assert (lock_id, twin.address) == ("a", "54:D2:72:00:00:01")
     assert isinstance(credential, radios.catalog.load("nuki").credential)
     assert isinstance(radios.make(config, SystemClock(), {twin.address: twin}), VirtualRadio)
+
+
+@pytest.mark.parametrize("model", Model)
+async def test_a_virtual_lock_is_the_model_that_is_configured(tmp_path, model):
+    options = {"model": model.value}
+    async with House.standing(tmp_path, driver="switchbot", options=options) as house, house.life() as life:
+        await until(lambda: life.device()["lock_state"] == "locked")
+        assert (await life.perform("unlock")).state is State.CONFIRMED
+        assert life.device()["lock_state"] == "unlocked"
 
 
 @pytest.mark.parametrize("bluetooth", [{"radio": "bluez"}, {"radio": "virtual", "virtual_air": "/run/air.sock"}])
