@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bridge.policy import Permission
-from drivers.base import Action, Credential, Driver, Options
+from drivers.base import Action, Capabilities, Credential, Driver, Options, capabilities
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,17 @@ class Lock:
     """Seconds between looks at it; 0 for never, None where only a lock that gives no hint is looked at."""
 
     @property
+    def capabilities(self) -> Capabilities:
+        """What it can do, as far as its options and its key tell."""
+        return capabilities(self.driver, self.options, self.credential)
+
+    @property
+    def offered(self) -> frozenset[Action]:
+        """What its configuration allows of what it can do."""
+        return self.actions & self.capabilities.actions
+
+    @property
     def permission(self) -> Permission:
         """What may be asked of it."""
-        capabilities = self.driver.capabilities
-        return Permission(self.actions, capabilities.actions, capabilities.auto_lock, self.require_signature)
+        can = self.capabilities
+        return Permission(self.actions, can.actions, can.auto_lock, self.require_signature)

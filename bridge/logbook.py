@@ -61,7 +61,7 @@ class Logbook:
     @property
     def open(self) -> bool:
         """Whether the log is to be read, as far as is known."""
-        can = self._sessions.lock.driver.capabilities.log or self.consumed
+        can = self._sessions.lock.capabilities.log or self.consumed
         return self._sessions.lock.read_log and can and anyio.current_time() >= self._shut_until
 
     def hurry(self) -> None:

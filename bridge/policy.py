@@ -71,7 +71,7 @@ class Permission:
     allowed: frozenset[Action]
     """By its configuration."""
     supported: frozenset[Action]
-    """By its driver."""
+    """By its driver, as far as the lock can."""
     auto_lock: bool = False
     """Whether its driver can tell it when to lock itself."""
     require_signature: bool = False
@@ -164,7 +164,7 @@ def read(message: Message, locks: Mapping[str, Permission], signers: Signers = N
             f"The configuration does not allow {request.action} on this lock; list it under `actions` to allow it.",
         )
     if request.action not in permission.supported:
-        raise Refused(Code.ACTION_NOT_SUPPORTED, f"This lock's driver cannot {request.action}.")
+        raise Refused(Code.ACTION_NOT_SUPPORTED, f"This lock cannot {request.action}.")
     return Command(
         lock_id=message.lock_id,
         action=request.action,

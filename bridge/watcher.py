@@ -261,7 +261,7 @@ class Watcher:
         self._passing_looks = 0
         if self.lock.poll is not None:
             return self.lock.poll or math.inf
-        tells = self.lock.connection == "always" or self.lock.driver.capabilities.hint
+        tells = self.lock.connection == "always" or self.lock.capabilities.hint
         return math.inf if tells else AUTO_POLL
 
     def _longer_pause(self) -> float:

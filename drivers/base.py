@@ -90,6 +90,8 @@ __all__ = [
     "Snapshot",
     "Stage",
     "Unknown",
+    "Varied",
+    "capabilities",
     "unconditionally",
 ]
 
@@ -324,6 +326,7 @@ class Driver(Protocol):
 
     name: str
     capabilities: Capabilities
+    """Of its locks; see `Varied` for locks that differ."""
     options: type[Options]
     credential: type[Credential]
 
@@ -359,6 +362,29 @@ class Driver(Protocol):
             options: what is configured of the lock, which says of some vendors' what it is like; None for the defaults.
         """
         ...
+
+
+@runtime_checkable
+class Varied(Driver, Protocol):
+    """A driver whose locks cannot all do the same. Its `capabilities` are all that any of them can."""
+
+    def capabilities_with(self, options: Options, credential: Credential | None) -> Capabilities:
+        """Return what a lock can do by what is configured of it and was told with its key, if it has one.
+
+        What nobody told is taken to be there.
+        """
+        ...
+
+
+def capabilities(driver: Driver, options: Options, credential: Credential | None) -> Capabilities:
+    """Return what one lock can do.
+
+    Args:
+        driver: its vendor's.
+        options: what is configured of it.
+        credential: the key to it; None for a lock that has none yet.
+    """
+    return driver.capabilities_with(options, credential) if isinstance(driver, Varied) else driver.capabilities
 
 
 @runtime_checkable

@@ -189,7 +189,7 @@ class LogRecord:
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What a driver can do, honestly."""
+    """What a driver, or one lock, can do, honestly."""
 
     actions: frozenset[Action]
     door: bool = False

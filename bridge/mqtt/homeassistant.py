@@ -73,10 +73,11 @@ def _lock(prefix: str, bridge_id: str, topics: Topics, lock: Lock) -> list[Disco
         identity = {"unique_id": f"{node}_{key}", "default_entity_id": f"{component}.{node}_{key}"}
         return f"{prefix}/{component}/{node}/{key}/config", common | identity | fields
 
+    can = lock.capabilities
     found = [entity("lock", "lock", **_lock_fields(topics, lock))]
     if lock.require_signature:  # Home Assistant cannot sign, so it has nothing to press
         found = [entity("binary_sensor", "lock", **_bolt_fields(topics, lock))]
-    if lock.driver.capabilities.door:
+    if can.door:
         found.append(
             entity(
                 "binary_sensor",
@@ -87,7 +88,7 @@ def _lock(prefix: str, bridge_id: str, topics: Topics, lock: Lock) -> list[Disco
                 value_template="{{ {'open': 'ON', 'closed': 'OFF'}.get(value_json.door_state, 'None') }}",
             )
         )
-    if lock.driver.capabilities.battery_level:
+    if can.battery_level:
         found.append(
             entity(
                 "sensor",
@@ -133,7 +134,7 @@ def _lock_fields(topics: Topics, lock: Lock) -> dict[str, Any]:
         "json_attributes_topic": topics.state(lock.id),
         **_STATES,
     }
-    if Action.UNLATCH in lock.actions:
+    if Action.UNLATCH in lock.offered:
         fields["payload_open"] = Action.UNLATCH.value
     return fields
 

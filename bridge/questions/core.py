@@ -314,7 +314,7 @@ class Questions:
         return device(
             self._states.device(lock.id),
             self._identity,
-            actions=lock.actions,
+            actions=lock.offered,
             auto_lock=lock.permission.auto_lock,
             timezone=self._timezone,
             created_at=self._begun_at,

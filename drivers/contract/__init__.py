@@ -7,6 +7,8 @@ A driver's tests, in this project or in one of its own:
     class TestAcme(DriverContract):
         driver = AcmeDriver()
 
+A driver whose locks differ by their options runs it on each kind, with `options = AcmeOptions(...)` in the class.
+
 It runs under trio's virtual clock, over a link in the same process. `reach` and `anyio_backend` are fixtures: a test
 class that gives others runs the same suite over another radio, in real time.
 """

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import anyio
 
-from drivers.base import Action, Driver, Link, LockState, Outcome, Session, Snapshot
+from drivers.base import Action, Driver, Link, LockState, Options, Outcome, Session, Snapshot
 from drivers.virtual.link import TwinLink
 from drivers.virtual.lock import VirtualLock
 from drivers.virtual.peripheral import Twin, VirtualSettings
@@ -73,17 +73,21 @@ class OpenBench(Protocol):
 
 
 @asynccontextmanager
-async def bench(driver: Driver, reach: Reach, *, locked: bool = True, motor_time: float = 1.0) -> AsyncGenerator[Bench]:
+async def bench(
+    driver: Driver, reach: Reach, options: Options | None = None, *, locked: bool = True, motor_time: float = 1.0
+) -> AsyncGenerator[Bench]:
     """Open a session with a virtual lock.
 
     Args:
         driver: under test.
         reach: the way to the lock.
+        options: what is configured of the lock; None for the driver's defaults.
         locked: how the lock begins.
         motor_time: seconds of a travel.
     """
-    twin, key = driver.twin(ADDRESS, "Front door", VirtualSettings(locked=locked, motor_time=motor_time))
+    settings = VirtualSettings(locked=locked, motor_time=motor_time)
+    twin, key = driver.twin(ADDRESS, "Front door", settings, options)
     async with reach(twin) as link:
-        session = await driver.open(link, key, driver.options())
+        session = await driver.open(link, key, options or driver.options())
         yield Bench(twin, link, session)
         await session.aclose()

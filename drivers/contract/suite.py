@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import asdict
 from functools import partial
 from typing import Any, ClassVar
 
@@ -16,6 +17,7 @@ from drivers.base import (
     Advertisement,
     AutoLock,
     AutoLocking,
+    Capabilities,
     Confirmed,
     Credential,
     DoorState,
@@ -27,13 +29,15 @@ from drivers.base import (
     Link,
     LinkLost,
     LockState,
+    Options,
     PairingError,
     PairingRequest,
     Unknown,
+    capabilities,
 )
 from drivers.contract.bench import ADDRESS, ANOTHER_ADDRESS, TAG, TARGETS, OpenBench, Reach, bench, in_process
 from drivers.virtual.faults import TRAVEL_TROUBLES, Trouble
-from drivers.virtual.peripheral import VirtualSettings
+from drivers.virtual.peripheral import Twin, VirtualSettings
 
 PATIENCE = 120.0
 """Seconds in which an action comes to its outcome, however the lock behaves."""
@@ -71,6 +75,8 @@ class DriverContract:
     """Subclass it, name the driver, and pytest does the rest."""
 
     driver: ClassVar[Driver]
+    options: ClassVar[Options | None] = None
+    """What is configured of the lock; None for the driver's defaults."""
     refused_as: ClassVar[frozenset[Fault]] = frozenset({Fault.NOT_AUTHORIZED})
     """What a lock's refusal of a key may be told as: another, where a lock hangs up and its last word may be lost."""
 
@@ -92,13 +98,22 @@ class DriverContract:
     @pytest.fixture
     def at(self, reach: Reach, motor_time: float) -> OpenBench:
         """The way to a session."""
-        return partial(bench, self.driver, reach, motor_time=motor_time)
+        return partial(bench, self.driver, reach, self.options, motor_time=motor_time)
 
     @pytest.fixture(params=Action)
     def action(self, request: pytest.FixtureRequest) -> Action:
-        """Each of the driver's actions; for one that it does not have, nothing needs to hold."""
+        """Each of the lock's actions; for one that it does not have, nothing needs to hold."""
         action: Action = request.param
-        return action if action in self.driver.capabilities.actions else Action.UNLOCK
+        return action if action in self.can.actions else Action.UNLOCK
+
+    @property
+    def can(self) -> Capabilities:
+        """What the lock can do."""
+        _, key = self._twin()
+        return capabilities(self.driver, self.options or self.driver.options(), key)
+
+    def _twin(self, address: str = ADDRESS) -> tuple[Twin, Credential]:
+        return self.driver.twin(address, "A door", VirtualSettings(), self.options)
 
     async def arrival(self) -> None:
         """Let all that the lock has said arrive; for a class whose link takes time over it."""
@@ -108,8 +123,15 @@ class DriverContract:
         assert self.driver.name.isidentifier()
         assert {Action.LOCK, Action.UNLOCK} <= self.driver.capabilities.actions
 
+    def test_no_lock_can_do_what_its_driver_cannot(self) -> None:
+        every = self.driver.capabilities
+        assert {Action.LOCK, Action.UNLOCK} <= self.can.actions
+        for each in (self.can, capabilities(self.driver, self.options or self.driver.options(), None)):
+            assert each.actions <= every.actions
+            assert all(value <= getattr(every, name) for name, value in asdict(each).items() if name != "actions")
+
     def test_it_knows_its_own_lock_on_the_air_and_no_other(self) -> None:
-        twin, _ = self.driver.twin(ADDRESS, "Front door", VirtualSettings())
+        twin, _ = self._twin()
         advertisement = twin.advertisement()
         assert advertisement is not None
         sighting = self.driver.sight(advertisement)
@@ -118,7 +140,7 @@ class DriverContract:
         assert [self.driver.sight(each) for each in STRANGERS] == [None] * len(STRANGERS)
 
     def test_its_key_can_be_stored_and_is_not_shown(self) -> None:
-        _, key = self.driver.twin(ADDRESS, "Front door", VirtualSettings())
+        _, key = self._twin()
         stored = key.stored()
         assert self.driver.credential.model_validate(stored) == key
         secrets = [value.get_secret_value() for _, value in key if isinstance(value, SecretStr)]
@@ -181,7 +203,7 @@ class DriverContract:
             assert (await bench.session.read()).lock_state is LockState.LOCKED
 
     async def test_it_tells_what_it_says_it_can_tell_and_nothing_else(self, at: OpenBench) -> None:
-        can = self.driver.capabilities
+        can = self.can
         async with at() as bench:
             bench.lock.battery(12)
             bench.lock.open_door()
@@ -272,7 +294,7 @@ class DriverContract:
     async def test_when_it_locks_itself_is_set_where_the_driver_says_that_it_can_be(self, at: OpenBench) -> None:
         async with at() as bench:
             session = bench.session
-            if not self.driver.capabilities.auto_lock:
+            if not self.can.auto_lock:
                 return
             assert isinstance(session, AutoLocking)
             for wanted, after in ((AutoLock(enabled=True, delay=30), 30), (AutoLock(enabled=False), None)):
@@ -287,7 +309,7 @@ class DriverContract:
     async def test_a_log_that_would_be_consumed_is_left_alone(self, at: OpenBench) -> None:
         async with at() as bench:
             bench.lock.manual_unlock()
-            if self.driver.capabilities.log:
+            if self.can.log:
                 first = await bench.session.log(None, 8)
                 assert first
                 assert await bench.session.log(None, 8) == first
@@ -296,7 +318,7 @@ class DriverContract:
                     await bench.session.log(None, 8)
 
     async def test_a_lock_that_is_not_ready_to_pair_gives_no_key(self, reach: Reach) -> None:
-        twin, _ = self.driver.twin(ADDRESS, "Front door", VirtualSettings())
+        twin, _ = self._twin()
         async with reach(twin) as link:
             with anyio.fail_after(PATIENCE), pytest.raises((PairingError, LinkLost)):
                 await self.driver.pair(link, PairingRequest("Bridge", 1))
@@ -319,8 +341,8 @@ class DriverContract:
 
     @pytest.mark.parametrize("asked", ["to read", "to act"])
     async def test_a_wrong_key_is_refused_and_not_shown_and_moves_nothing(self, reach: Reach, asked: str) -> None:
-        twin, _ = self.driver.twin(ADDRESS, "Front door", VirtualSettings())
-        _, stranger = self.driver.twin(ANOTHER_ADDRESS, "Back door", VirtualSettings())
+        twin, _ = self._twin()
+        _, stranger = self._twin(ANOTHER_ADDRESS)
         async with reach(twin) as link:
             with anyio.fail_after(PATIENCE):
                 refusal = await self._refusal(link, stranger, asked)
@@ -335,7 +357,7 @@ class DriverContract:
     async def _refusal(self, link: Link, key: Credential, asked: str) -> DriverError:
         """Return the error that a lock's refusal of a key is told by."""
         try:
-            session = await self.driver.open(link, key, self.driver.options())
+            session = await self.driver.open(link, key, self.options or self.driver.options())
         except DriverError as error:
             return error
         try:
@@ -367,7 +389,7 @@ class DriverContract:
     async def test_what_it_did_is_found_by_its_tag_and_what_others_did_is_not(self, at: OpenBench) -> None:
         async with at() as bench:
             tells = bench.session.has_log
-            assert tells == self.driver.capabilities.tagged_log
+            assert tells == self.can.tagged_log
             bench.lock.fob()
             await bench.settle()
             assert await bench.session.find(TAG) is None

@@ -7,6 +7,7 @@ of a connection that is gone. Its tables of models and frames are what the proto
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from drivers.base import (
@@ -22,7 +23,7 @@ from drivers.base import (
 )
 from drivers.switchbot.advert import sight
 from drivers.switchbot.credential import KEY_PARTS, SwitchBotCredential, SwitchBotOptions, key_from
-from drivers.switchbot.protocol.models import Model
+from drivers.switchbot.protocol.models import TRAITS, Model
 from drivers.switchbot.session import SwitchBotSession, open_session
 
 if TYPE_CHECKING:
@@ -53,6 +54,19 @@ class SwitchBotDriver:
         " lock is added anew."
     )
     key_needed = True
+
+    def capabilities_with(self, options: Options, credential: Credential | None) -> Capabilities:
+        """Return what the model can do, with the magnet and the latch that are told of."""
+        told = _own(options)
+        if isinstance(credential, SwitchBotCredential):
+            told = told.completed(credential)
+        can = self.capabilities
+        return replace(
+            can,
+            actions=can.actions - {Action.UNLATCH} if told.night_latch is False else can.actions,
+            door=told.door_sensor and (told.model is None or TRAITS[told.model].tells_door),
+            battery_level=told.model is None or TRAITS[told.model].battery,
+        )
 
     def sight(self, advertisement: Advertisement) -> Sighting | None:
         """Tell whether the advertisement is from a SwitchBot lock."""

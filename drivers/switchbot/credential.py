@@ -76,6 +76,11 @@ class SwitchBotOptions(Options, frozen=True, extra="forbid"):
     door_sensor: bool = True
     """Whether the lock's magnet is mounted: without it the lock says for ever that the door is closed."""
 
+    def completed(self, key: SwitchBotCredential) -> SwitchBotOptions:
+        """Return these with what was told with the key, where they say nothing themselves."""
+        latch = key.night_latch if self.night_latch is None else self.night_latch
+        return SwitchBotOptions(model=self.model or key.model, night_latch=latch, door_sensor=self.door_sensor)
+
 
 def key_from(parts: Mapping[str, str]) -> SwitchBotCredential:
     """Make the credential of what the owner gave.

@@ -73,7 +73,7 @@ class SwitchBotSession:
         self._key_id = credential.key_number
         self._key = credential.key_bytes()
         self._door_sensor = options.door_sensor
-        self._night_latch = credential.night_latch if options.night_latch is None else options.night_latch
+        self._night_latch = options.night_latch
         self._model = model
         self._cipher: Cipher | None = None
         self._checked: bool | None = None
@@ -345,8 +345,8 @@ async def open_session(link: Link, credential: SwitchBotCredential, options: Swi
         DriverError: the device is no SwitchBot, its model is not told, or it refused the key; `LinkLost`: the link is
             gone or the lock is mute.
     """
-    model = options.model or credential.model
-    if model is None:
+    told = options.completed(credential)
+    if told.model is None:
         raise DriverError(
             Fault.UNCATEGORIZED, 'Which SwitchBot lock it is has to be configured: model = "lock" in [locks.switchbot].'
         )
@@ -354,7 +354,7 @@ async def open_session(link: Link, credential: SwitchBotCredential, options: Swi
         raise DriverError(Fault.UNCATEGORIZED, "The device at this address is no SwitchBot lock.")
     async with AsyncExitStack() as stack:
         stream = await stack.enter_async_context(link.subscribe(Uuid.NOTIFY.value))
-        session = SwitchBotSession(link, stream, credential, options, model)
+        session = SwitchBotSession(link, stream, credential, told, told.model)
         await session.start()
         session.closing = stack.pop_all()
     return session

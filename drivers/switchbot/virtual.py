@@ -22,7 +22,7 @@ from drivers.switchbot.protocol.commands import NEWS_SECONDS, Turn
 from drivers.switchbot.protocol.crypto import IV_BYTES, KEY_BYTES, Mode, cipher
 from drivers.switchbot.protocol.errors import Status
 from drivers.switchbot.protocol.frames import Uuid, asked_iv, commanded, grant, said
-from drivers.switchbot.protocol.models import TRAITS, Layout, Model
+from drivers.switchbot.protocol.models import TRAITS, Model
 from drivers.switchbot.protocol.report import Bolt, Report
 from drivers.virtual.air import Air
 from drivers.virtual.faults import Trouble
@@ -262,8 +262,7 @@ class SwitchBotTwin:
         bolt = _BOLTS.get(self.lock.state, self._blocked)
         if self.latch and self.lock.state is LockState.UNLOCKED:
             bolt = Bolt.LATCHED
-        tells_door = TRAITS[self.model].layout is not Layout.NARROW_WITHOUT_DOOR
-        door_open = self.lock.door is DoorState.OPEN if tells_door else None
+        door_open = self.lock.door is DoorState.OPEN if TRAITS[self.model].tells_door else None
         return Report(bolt, self.lock.state is not LockState.UNCALIBRATED, door_open)
 
     def _advertised(self) -> Advert:

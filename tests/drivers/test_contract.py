@@ -251,6 +251,25 @@ async def test_a_driver_that_does_not_keep_it_is_found_out(broken, test, argumen
         await test(suite_of(broken), partial(bench, broken, in_process), *arguments)
 
 
+class Boastful(NukiDriver):
+    """Says of its locks what it does not say of itself."""
+
+    capabilities = replace(NukiDriver.capabilities, door=False)
+
+    def __init__(self, *, paired: bool) -> None:
+        self._paired = paired
+
+    def capabilities_with(self, _options, credential):
+        return replace(self.capabilities, door=(credential is not None) is self._paired)
+
+
+@pytest.mark.parametrize("paired", [True, False])
+def test_a_lock_that_claims_more_than_its_driver_is_found_out(paired):
+    suite_of(NukiDriver()).test_no_lock_can_do_what_its_driver_cannot()
+    with pytest.raises(AssertionError):
+        suite_of(Boastful(paired=paired)).test_no_lock_can_do_what_its_driver_cannot()
+
+
 async def test_a_driver_that_makes_up_a_key_is_found_out():
     async def pair(_link, _request):
         return NukiDriver().twin(ADDRESS, "Front door", VirtualSettings())[1]

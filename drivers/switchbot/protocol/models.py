@@ -56,6 +56,11 @@ class Traits:
     battery: bool = True
     """Whether it is known how it tells its battery's charge over a connection."""
 
+    @property
+    def tells_door(self) -> bool:
+        """Whether it tells of the door over a connection."""
+        return self.layout is not Layout.NARROW_WITHOUT_DOOR
+
 
 TRAITS: Mapping[Model, Traits] = MappingProxyType(
     {

@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from bridge.ble import air as air_module
-from drivers.base import Action
 from drivers.contract import DriverContract
-from drivers.switchbot import SwitchBotDriver, patience
+from drivers.switchbot import SwitchBotDriver, SwitchBotOptions, patience
 from drivers.switchbot.protocol.crypto import Mode
 from drivers.switchbot.protocol.models import Model
-from drivers.switchbot.virtual import SwitchBotTwin
 from tests.support.by_virtual_radio import by_virtual_radio
 
 
 class Variant(SwitchBotDriver):
-    """The driver, with virtual locks of another model or firmware."""
+    """The driver, with virtual locks of another firmware."""
 
-    def __init__(self, *, latch=True, **options) -> None:
-        self._options = {"latch": latch, **options}
-        if not latch:
-            self.capabilities = replace(self.capabilities, actions=frozenset({Action.LOCK, Action.UNLOCK}))
+    def __init__(self, **fields) -> None:
+        self._fields = fields
 
-    def twin(self, address, name, settings):
-        twin = SwitchBotTwin(address, name, settings, **self._options)
+    def twin(self, address, name, settings, options=None):
+        twin, _ = super().twin(address, name, settings, options)
+        for field, value in self._fields.items():
+            setattr(twin, field, value)
         return twin, twin.credential()
 
 
@@ -38,11 +34,28 @@ class TestWithNewerFirmware(DriverContract):
 
 
 class TestPro(DriverContract):
-    driver = Variant(model=Model.PRO)
+    driver = SwitchBotDriver()
+    options = SwitchBotOptions(model=Model.PRO)
+
+
+class TestUltraMax(DriverContract):
+    driver = SwitchBotDriver()
+    options = SwitchBotOptions(model=Model.ULTRA_MAX)
+
+
+class TestLite(DriverContract):
+    driver = SwitchBotDriver()
+    options = SwitchBotOptions(model=Model.LITE)
+
+
+class TestWithoutADoorSensor(DriverContract):
+    driver = SwitchBotDriver()
+    options = SwitchBotOptions(door_sensor=False)
 
 
 class TestWithoutANightLatch(DriverContract):
-    driver = Variant(latch=False)
+    driver = SwitchBotDriver()
+    options = SwitchBotOptions(night_latch=False)
 
 
 class OnTheVirtualRadio(DriverContract):
@@ -67,4 +80,5 @@ class TestOnTheVirtualRadio(OnTheVirtualRadio):
 
 
 class TestOnTheVirtualRadioWithNewerFirmware(OnTheVirtualRadio):
-    driver = Variant(mode=Mode.GCM, model=Model.PRO)
+    driver = Variant(mode=Mode.GCM)
+    options = SwitchBotOptions(model=Model.PRO)

@@ -99,6 +99,25 @@ async def test_of_a_lock_that_was_taken_out_nothing_is_left_at_the_broker(tmp_pa
             assert (cleared.payload, cleared.retain) == (b"", True)
 
 
+async def test_of_a_sensor_that_a_lock_turns_out_not_to_have_nothing_is_left_at_the_broker(tmp_path):
+    door = f"homeassistant/binary_sensor/lockbridge_g1_{FRONT}/door/config"
+    battery = f"homeassistant/sensor/lockbridge_g1_{FRONT}/battery/config"
+    async with House.standing(tmp_path, driver="switchbot") as house:
+        house.discovery = True
+        async with house.life() as life:
+            connection = life.connect()
+            await until(lambda: connection.on(door))
+            assert connection.on(door)[0].payload
+        house.options = {"door_sensor": False}
+        async with house.life() as life:
+            connection = life.connect()
+            await until(lambda: connection.on(door))
+            assert [(sent.payload, sent.retain) for sent in connection.on(door)] == [(b"", True)]
+            assert all(sent.payload for sent in connection.on(battery))
+            await until(lambda: life.device()["online"])
+            assert life.device()["door_state"] == "unknown"
+
+
 async def test_what_could_not_be_forgotten_is_cleared_again(journal, monkeypatch):
     await announced(journal, ["a", "b"])
     db = journal._store._connection

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -11,6 +12,8 @@ from bridge.mqtt.homeassistant import discoveries
 from bridge.mqtt.topics import Topics
 from bridge.wire.maker import parse_request
 from drivers.base import Action, Capabilities, Options
+from drivers.switchbot import SwitchBotDriver, SwitchBotOptions
+from drivers.switchbot.protocol.models import Model
 
 TOPICS = Topics("lockbridge/g1", ("lockbridge/",))
 
@@ -58,6 +61,27 @@ def test_a_bridge_without_locks_still_announces_its_connectivity():
 def test_a_sensor_that_the_lock_does_not_have_is_not_announced(key, option):
     assert key in entities(make_lock())
     assert key not in entities(make_lock(**{option: False}))
+
+
+@pytest.mark.parametrize(
+    ("options", "offered"),
+    [
+        (SwitchBotOptions(model=Model.PRO), {"door", "battery"}),
+        (SwitchBotOptions(model=Model.LITE), {"battery"}),
+        (SwitchBotOptions(door_sensor=False), {"battery"}),
+        (SwitchBotOptions(model=Model.ULTRA_MAX), {"door"}),
+        (SwitchBotOptions(model=Model.ULTRA_MAX, door_sensor=False), set()),
+    ],
+)
+def test_a_sensor_that_this_very_lock_does_not_have_is_not_announced(options, offered):
+    lock = replace(make_lock(), driver=SwitchBotDriver(), options=options)
+    assert {"door", "battery"} & entities(lock).keys() == offered
+
+
+def test_a_latch_that_this_very_lock_does_not_have_is_not_offered():
+    lock = replace(make_lock(actions=Action), driver=SwitchBotDriver(), options=SwitchBotOptions())
+    assert "payload_open" in entities(lock)["lock"]
+    assert "payload_open" not in entities(replace(lock, options=SwitchBotOptions(night_latch=False)))["lock"]
 
 
 def test_no_two_entities_share_an_identity():
