@@ -36,6 +36,7 @@ _TAKEN = {Action.LOCK: HistoryType.BLE_LOCK, Action.UNLOCK: HistoryType.BLE_UNLO
 _DRIVEN = {Action.LOCK: HistoryType.DRIVE_LOCKED, Action.UNLOCK: HistoryType.DRIVE_UNLOCKED}
 _TURNED = {Action.LOCK: HistoryType.MANUAL_LOCKED, Action.UNLOCK: HistoryType.MANUAL_UNLOCKED}
 _TYPED = {Origin.KEYPAD: TagType.PASSWORD, Origin.FOB: TagType.REMOTE}
+_REFUSED = (Completion.BUSY, Completion.NOT_CALIBRATED, Completion.INVALID_CODE)
 ENTRIES_PER_OPERATION = 2
 
 
@@ -45,7 +46,7 @@ def mech_status(lock: VirtualLock) -> MechStatus:
     battery = battery_of(lock.battery_level)
     if 2 * battery < LOW_MILLIVOLTS:
         flags |= Flag.LOW_BATTERY
-    last = next((operation for operation in reversed(lock.log) if operation.action is not None), None)
+    last = next((operation for operation in reversed(lock.log) if _begun(operation)), None)
     if last is not None and last.completion is Completion.CLUTCH and not lock.state.moving:
         flags |= Flag.CLUTCH_FAILED
     return MechStatus(battery, _GOING.get(lock.state, NO_TARGET), position, flags)
@@ -80,9 +81,14 @@ def history(operations: Iterable[Operation]) -> list[tuple[int, bytes]]:
     return found
 
 
+def _begun(operation: Operation) -> bool:
+    """Tell whether the lock took it up: of what it refuses, a wrong code too, no entry of the history is known."""
+    return operation.action is not None and operation.completion not in _REFUSED
+
+
 def _entries(operation: Operation) -> list[tuple[HistoryType, bytes]]:
     action = operation.action
-    if action is None or action not in _TAKEN or operation.completion is Completion.BUSY:
+    if action is None or action not in _TAKEN or not _begun(operation):
         return []
     if operation.by.origin is Origin.MANUAL:
         return [(_TURNED[action], b"")]

@@ -10,14 +10,16 @@ from drivers.base import (
     Consuming,
     DriverError,
     Fault,
+    LockState,
     Method,
 )
 from drivers.sesame import SesameOptions
 from drivers.sesame.credential import credential_of
-from drivers.sesame.protocol.codes import Item, Result
+from drivers.sesame.protocol.codes import Flag, Item, Result
 from drivers.sesame.protocol.errors import ProtocolError
 from drivers.sesame.protocol.history import HistoryEntry
 from drivers.sesame.protocol.messages import Response
+from drivers.sesame.virtual.report import mech_status
 from drivers.virtual.faults import Trouble
 from tests.support.sesame_host import DRIVER, TAG, act, reached, session_with, settle
 
@@ -69,6 +71,38 @@ async def test_a_command_that_jammed_is_in_it_as_a_failure():
         await act(session)
         record = await session.take()
         assert (record.action, record.succeeded, record.fault) == (Action.UNLOCK, False, Fault.JAMMED)
+
+
+def wrong_code(lock):
+    assert not lock.keypad("135790")
+
+
+def while_busy(lock):
+    lock.faults.arm(Trouble.BUSY)
+    lock.fob()
+
+
+def uncalibrated(lock):
+    lock._show(LockState.UNCALIBRATED, lock.origin)
+    lock.fob()
+
+
+@pytest.mark.parametrize("refused", [wrong_code, while_busy, uncalibrated])
+async def test_what_the_lock_did_not_begin_is_not_in_it(refused):
+    async with session_with(pin_codes={"246810": "Ada"}) as (session, twin, _):
+        refused(twin.lock)
+        assert not twin.lock.busy
+        assert await session.take() is None
+
+
+async def test_a_wrong_code_leaves_what_the_motor_told_last():
+    async with session_with() as (session, twin, _):
+        twin.lock.faults.arm(Trouble.CLUTCH)
+        await act(session)
+        told = mech_status(twin.lock)
+        assert Flag.CLUTCH_FAILED in told.flags
+        wrong_code(twin.lock)
+        assert mech_status(twin.lock) == told
 
 
 @pytest.mark.parametrize("item", [Item.HISTORY, Item.HISTORY_DELETE])

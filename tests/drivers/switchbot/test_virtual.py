@@ -118,3 +118,10 @@ async def test_it_tells_nothing_unless_asked_nor_after_it_was_silenced_nor_for_l
 async def test_its_keys_and_ivs_are_its_own():
     async with living() as one, living() as other:
         assert one.key != other.key
+
+
+async def test_a_wrong_code_changes_nothing_of_what_it_advertises():
+    async with living() as twin:
+        before = twin.advertisement()
+        assert not twin.lock.keypad("000000")
+        assert twin.advertisement() == before

@@ -84,6 +84,14 @@ class TestWays:
             assert life.device()["lock_state"] == "unlocked"
             assert kept(house) == 0
 
+    async def test_a_wrong_code_is_told_as_nothing(self, house):
+        async with house.life() as life:
+            await met(life)
+            assert not house.lock.keypad("000000")
+            await anyio.sleep(60)
+            house.lock.manual_unlock()
+            assert ways(await told(life)) == [("unlock", "manual_turn")]
+
     async def test_no_code_is_in_any_event(self, house):
         async with house.life() as life:
             await met(life)

@@ -64,6 +64,16 @@ async def test_each_way_is_told_as_what_it_was(house, via):
         assert kept(house) == 0
 
 
+async def test_a_wrong_code_is_told_as_nothing_for_no_motor_moved(house):
+    async with house.life() as life:
+        await met(life)
+        assert not house.lock.keypad("000000")
+        await anyio.sleep(60)
+        house.lock.manual_unlock()
+        assert await told(life) == [("unlock", "manual_turn")]
+        assert not [event for event in life.events if event.get("error_code")]
+
+
 async def test_our_own_operations_are_told_by_their_attempts_alone(house):
     async with house.life() as life:
         await met(life)
