@@ -1,8 +1,8 @@
 """What came of an action whose end was not seen: read, never sent again.
 
-The lock's own log says whose doing it was where the action's tag is found there. A settled state that was asked for
-proves success, a reported fault failure, and anything else is unknown: a log that says success while the bolt stands
-elsewhere proves nothing.
+The lock's own log says whose doing it was where the action's tag is found there; where there is none, a lock that said
+that it took the action did it, and else nobody knows who. A settled state that was asked for proves success, a reported
+fault failure, and anything else is unknown: a log that says success while the bolt stands elsewhere proves nothing.
 """
 
 from __future__ import annotations
@@ -45,6 +45,8 @@ async def read_back(sessions: Sessions, attempt: Attempt, stage: Stage, target: 
     still_since: float | None = None
     until = anyio.current_time() + BUDGET
     while (left := until - anyio.current_time()) > 0:
+        if likely.step is Step.FAIL:
+            likely = unproven  # what was stuck may have come free since
         try:
             with sessions.within(left):
                 session, snapshot = await sessions.settled(left, tell=False)
@@ -57,7 +59,7 @@ async def read_back(sessions: Sessions, attempt: Attempt, stage: Stage, target: 
                 break
         else:
             trouble = None
-            proven = _proven(snapshot, record, target, has_log=session.has_log)
+            proven = _proven(snapshot, record, target, stage, has_log=session.has_log)
             if proven is not None:
                 return replace(proven, snapshot=snapshot)
             still_since = anyio.current_time() if still_since is None else still_since
@@ -70,7 +72,9 @@ async def read_back(sessions: Sessions, attempt: Attempt, stage: Stage, target: 
     return replace(likely, snapshot=None)
 
 
-def _proven(snapshot: Snapshot, record: LogRecord | None, target: LockState | None, *, has_log: bool) -> Ending | None:
+def _proven(
+    snapshot: Snapshot, record: LogRecord | None, target: LockState | None, stage: Stage, *, has_log: bool
+) -> Ending | None:
     """What one look at the lock proves."""
     if record is not None and record.succeeded is False:
         fault = record.fault or Fault.UNCATEGORIZED
@@ -79,7 +83,7 @@ def _proven(snapshot: Snapshot, record: LogRecord | None, target: LockState | No
     if record is not None and record.succeeded and arrived:
         return Ending(Step.CONFIRM, changed=True)
     if target is not None and arrived and not has_log:
-        return Ending(Step.CONFIRM)
+        return Ending(Step.CONFIRM, method=Method.UNKNOWN if stage is Stage.WRITTEN else None)
     return None
 
 

@@ -28,11 +28,16 @@ def same(told: list[Heard]) -> bool:
 def is_true(event: Mapping[str, Any], moved: Mapping[str, int]) -> bool:
     """Tell whether an outcome agrees with how often the motor started for it.
 
+    A success that does not say whether the bolt moved is of a state that was seen: whose doing it was is known only if
+    the motor started.
+
     Args:
         event: `lock.action_completed`.
         moved: starts of a motor by the action's id.
     """
     starts = moved.get(event["action_id"], 0)
-    if event["status"] == "success" and "changed" in event:
+    if event["status"] != "success":
+        return starts == 0 or event["error_code"] == "OUTCOME_UNKNOWN"
+    if "changed" in event:
         return starts == event["changed"]
-    return starts == 0 or event.get("error_code") == "OUTCOME_UNKNOWN" or event["performed_via"] == "unknown"
+    return starts == 1 or event["performed_via"] == "unknown"

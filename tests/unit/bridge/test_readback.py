@@ -107,11 +107,40 @@ async def test_a_bolt_that_comes_free_was_not_jammed(look, driver):
     assert (await look()).step is Step.CONFIRM
 
 
-async def test_without_a_log_the_state_alone_proves_success(look, driver):
+@pytest.mark.parametrize("after", [LinkLost(), MOVING])
+@pytest.mark.parametrize("jammed_for", [0.1, 2])
+async def test_a_bolt_that_was_jammed_and_not_seen_at_rest_since_is_unknown(look, driver, after, jammed_for):
+    driver.read_says = lambda: JAMMED if anyio.current_time() < jammed_for else after
+    ending = await look()
+    assert (ending.step, ending.code, ending.snapshot) == (Step.LOSE, "OUTCOME_UNKNOWN", None)
+    assert driver.done.count("read") > 1
+    assert BUDGET <= anyio.current_time() < BUDGET + 1
+
+
+async def test_a_bolt_that_was_seen_where_it_was_asked_to_be_stays_a_success_out_of_reach(look, driver):
+    driver.read_says = lambda: UNLOCKED if anyio.current_time() < 1 else LinkLost()
+    ending = await look()
+    assert (ending.step, ending.method, ending.snapshot) == (Step.CONFIRM, Method.UNKNOWN, None)
+
+
+@pytest.mark.parametrize("trouble", [LinkLost(), BUSY, DENIED])
+async def test_a_jam_is_a_failure_though_the_log_cannot_be_read(look, driver, trouble):
+    driver.read_says = lambda: JAMMED
+    driver.find_says = lambda: trouble
+    ending = await look()
+    assert (ending.step, ending.code) == (Step.FAIL, "LOCK_JAMMED")
+
+
+@pytest.mark.parametrize(
+    ("stage", "whose"), [(Stage.WRITTEN, Method.UNKNOWN), (Stage.ACCEPTED, None), (Stage.MOVING, None)]
+)
+async def test_without_a_log_the_state_proves_success_and_that_the_lock_took_it_whose_doing_it_was(
+    look, driver, stage, whose
+):
     driver.has_log = False
     driver.read_says = lambda: UNLOCKED
-    ending = await look()
-    assert (ending.step, ending.changed, ending.method) == (Step.CONFIRM, None, None)
+    ending = await look(stage)
+    assert (ending.step, ending.changed, ending.method) == (Step.CONFIRM, None, whose)
     assert anyio.current_time() == 0
 
 
