@@ -45,6 +45,8 @@ SAME_CLOCK = timedelta(seconds=30)
 """By how much a lock's clock may differ from ours before its own dates are not told."""
 PENDING = 16
 """Operations for which an explanation is waited for; beyond that the oldest stays as it was told."""
+OWN = 256
+"""Operations of ours that a log may still tell of, and not as ours: as many as a lock keeps."""
 BATTERY_MARGIN = 5
 """Percent by which a battery must be over a limit before it is said to be better than it was."""
 
@@ -168,7 +170,7 @@ class Reckoner:
             return memory  # the bolt has nothing to do with it
         if log_is_nameless and attempt.state in (State.UNKNOWN, State.CONFIRMED) and attempt.changed is not False:
             own = Own(bolt=_BRINGS[attempt.action], since=attempt.accepted_at, until=now.wall)
-            memory = memory.model_copy(update={"own": (*memory.own, own)[-PENDING:]})
+            memory = memory.model_copy(update={"own": (*memory.own, own)[-OWN:]})
         if attempt.state is State.UNKNOWN:
             return memory.model_copy(update={"bolt": None})
         if attempt.state is not State.CONFIRMED:

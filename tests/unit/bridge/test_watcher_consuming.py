@@ -11,6 +11,7 @@ import anyio
 import pytest
 import trio.testing
 
+from bridge.reckoning import PENDING
 from drivers.base import Action, Advertisement
 from drivers.virtual.operation import Operator, Origin
 from drivers.yale.protocol.codes import Uuid
@@ -206,6 +207,27 @@ class TestOurs:
             await life.perform("unlock")
             await anyio.sleep(120)
             assert "mobile_app" not in str(life.all_events)
+            assert kept(house) == 0
+
+    async def test_a_success_that_was_read_back_is_ours_once_the_log_says_so(self, house):
+        async with house.life() as life:
+            await met(life)
+            house.lock.drop_after_write()
+            attempt = await life.perform("unlock")
+            await until(lambda: len(operations(life)) == 2)
+            first, second = operations(life)
+            assert ways([first, second]) == [("unlock", "unknown"), ("unlock", "remote_api")]
+            assert second["corrects"] == first["event_id"]
+            assert first["action_id"] == second["action_id"] == attempt.action_id
+            assert life.device()["last_operation"]["performed_via"] == "remote_api"
+
+    async def test_however_often_we_command_it_between_two_looks_nothing_is_told_as_somebody_elses(self, house):
+        async with house.life() as life:
+            await met(life)
+            for action in 12 * ("unlock", "lock"):
+                await life.perform(action)
+            assert kept(house) > PENDING, "nobody looked in between"
+            assert ways(await told(life, 24)) == 12 * [("unlock", "remote_api"), ("lock", "remote_api")]
             assert kept(house) == 0
 
     async def test_a_phone_after_us_is_not_us(self, house):
