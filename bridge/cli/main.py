@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
+from bridge import core_dumps
 from bridge.cli.app import app
 from bridge.cli.boundary import Exit, advise, fail, leaves, stopped
 
@@ -21,6 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         SystemExit: always, with one of `Exit`.
     """
     try:
+        core_dumps.forbid()  # before any secret is read: it is not the daemon alone that handles keys
         app(arguments, prog_name="lock-bridge")
     except Exception as error:
         if any(isinstance(leaf, BrokenPipeError) for leaf in leaves(error)):

@@ -21,11 +21,10 @@ def run(
     import anyio
     import structlog
 
-    from bridge import core_dumps, logs
+    from bridge import logs
     from bridge.app import serve
     from bridge.config import load, preflight
 
-    core_dumps.forbid()  # before any secret is read
     faulthandler.enable()  # where the watchdog found it stuck: names of functions, no values
     config = load(context.obj)
     preflight.make_state_dir(config)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 
 import pytest
@@ -27,12 +26,6 @@ import signal, time
 signal.signal(signal.SIGUSR1, lambda *_: time.sleep(1000))
 from bridge.cli import main
 main()
-"""
-DUMPS = """
-import os, resource
-_, most = resource.getrlimit(resource.RLIMIT_CORE)
-resource.setrlimit(resource.RLIMIT_CORE, (most, most))
-os.chdir({folder!r})
 """
 LESS_PATIENT = """
 import bridge.app
@@ -172,21 +165,3 @@ async def test_the_status_line_says_how_it_is_and_changes_with_it(tmp_path, upst
         daemon.terminate()
         await daemon.told("STATUS=stopping")
         assert daemon.notes.count("STOPPING=1") == 1
-
-
-async def test_no_core_dump_is_written_of_a_bridge_that_the_watchdog_ends(tmp_path, broker, upstream):
-    dumping = DUMPS.format(folder=str(tmp_path))
-    async with bridge(
-        tmp_path, broker, upstream, sys.executable, "-c", dumping + "from bridge.cli import main; main()"
-    ) as daemon:
-        daemon.signal(signal.SIGABRT)
-        assert how_it_ended(daemon.pid) == os.CLD_KILLED
-    with subprocess.Popen([sys.executable, "-c", dumping + "os.abort()"]) as other:  # noqa: ASYNC220 - it ends at once
-        assert how_it_ended(other.pid) == os.CLD_DUMPED  # else nothing would have been shown
-
-
-def how_it_ended(pid: int) -> int:
-    """Wait for a process' end and tell how it came, leaving the process to whoever started it."""
-    ended = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
-    assert ended is not None
-    return ended.si_code
