@@ -29,11 +29,8 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "mosquitto"
 INSTALLED = "/etc/mosquitto/lock-bridge"
 HOST = "127.0.0.1"
 CLIENTS = ("g1", "g2", "app", "homeassistant", "stranger")
-G2 = """
-user g2
-topic write lockbridge/g2/status
-topic readwrite lockbridge/g2/barrier/+
-"""
+ANSWERS = "lockbridge/answers/app/g1/1"
+"""A Response Topic of the program's at the gateway."""
 
 
 @pytest.fixture
@@ -79,6 +76,12 @@ async def example(tmp_path, certificates, more=""):
         yield broker
 
 
+def gateway_block(name):
+    """Return the example's block for a gateway, for one of another name, as the example says to make it."""
+    (block,) = [each for each in (EXAMPLE / "lock-bridge.acl").read_text().split("\n\n") if "user g1\n" in each]
+    return f"\n{block.replace('g1', name)}\n"
+
+
 def gateway(port, certificates, **tables):
     config = configuration(port, LOCK, lock=QUICK, **tables).replace("mqtt://", "mqtts://")
     files = (
@@ -118,9 +121,9 @@ async def test_a_gateway_works_in_full_and_a_program_can_command_ask_and_listen(
         assert (await app.completed(reply.body["action_id"]))["status"] == "success"
         await app.first(f"locks/{LOCK}/state", lock_state="unlocked")
 
-        to_me = {"ResponseTopic": "lockbridge/answers/app/1", "CorrelationData": b"1"}
+        to_me = {"ResponseTopic": ANSWERS, "CorrelationData": b"1"}
         await app.command(LOCK, {"action": "lock", "custom_id": "two"}, **to_me)
-        await app.until(lambda: [each for each in app.heard if each.topic == "lockbridge/answers/app/1"])
+        await app.until(lambda: [each for each in app.heard if each.topic == ANSWERS])
         for method, body in (
             ("locks/get", {"device_id": LOCK}),
             ("locks/list", {}),
@@ -155,7 +158,7 @@ async def test_nobody_forges_what_a_gateway_says_nor_reads_what_it_is_told(tmp_p
     forged = b'{"forged": true}'
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
-        broker = await enter(example(tmp_path, certificates, G2))
+        broker = await enter(example(tmp_path, certificates, gateway_block("g2")))
         app = await enter(Upstream(broker.port, tls=identity("app")))
         witness = await enter(Upstream(broker.port, tls=identity("homeassistant"), also=["homeassistant/#"]))
         await enter(Daemon(tmp_path, gateway(broker.port, certificates), app))
@@ -170,7 +173,7 @@ async def test_nobody_forges_what_a_gateway_says_nor_reads_what_it_is_told(tmp_p
             f"{BASE}/rpc/locks/get/reply",
             f"{BASE}/status",
             f"{BASE}/barrier/1",
-            "lockbridge/answers/app/1",
+            ANSWERS,
             f"homeassistant/lock/lockbridge_g1_{LOCK}/lock/config",
         ]
         for client in (app, other, stranger):
@@ -181,9 +184,10 @@ async def test_nobody_forges_what_a_gateway_says_nor_reads_what_it_is_told(tmp_p
             await client.publish(f"{BASE}/rpc/locks/list", b"{}")
         await witness.publish("lockbridge/g2/status", forged)
 
-        await app.command(LOCK, {"action": "unlock", "custom_id": "true"})
-        reply = await app.reply(LOCK, custom_id="true")
-        await app.completed(reply.body["action_id"])
+        await app.command(LOCK, {"action": "unlock", "custom_id": "true"}, ResponseTopic=ANSWERS)
+        reply = await app.until(lambda: [each for each in app.heard if each.topic == ANSWERS])
+        assert [each.body.get("custom_id") for each in reply] == ["true"]
+        await app.completed(reply[0].body["action_id"])
         await other.publish("lockbridge/g2/status", b'{"online": true}')
         await witness.until(lambda: [each for each in witness.heard if each.topic == "lockbridge/g2/status"])
         late = await enter(Upstream(broker.port, tls=identity("app"), also=["homeassistant/#"]))

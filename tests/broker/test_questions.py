@@ -90,7 +90,7 @@ async def test_mosquitto_rr_gets_its_answer(broker: Mosquitto, tmp_path):
     config = configuration(broker.port, FRONT)
     async with Upstream(broker.port) as upstream, Daemon(tmp_path, config, upstream):
         where = ["-h", "127.0.0.1", "-p", str(broker.port), "-V", "5", "-q", "1", "-W", "10"]
-        topics = ["-t", f"{BASE}/rpc/locks/get", "-e", "lockbridge/answers/me"]
+        topics = ["-t", f"{BASE}/rpc/locks/get", "-e", "lockbridge/answers/me/g1"]
         command = [shutil.which("mosquitto_rr"), *where, *topics, "-m", json.dumps({"device_id": FRONT})]
         done = await anyio.to_thread.run_sync(
             lambda: subprocess.run(command, check=True, timeout=20, capture_output=True)
