@@ -1,7 +1,8 @@
 """Debian machines for tests: a bootstrapped system, booted with its own systemd in a container without network.
 
-The base system is that of this machine's release. It is made once by debootstrap and kept below the user's cache. What
-a machine writes is in memory and gone with it. Needs root, and Debian's debootstrap and systemd-container.
+The base system is that of this machine's release or of another. It is made once by debootstrap and kept below the
+user's cache. What a machine writes is in memory and gone with it. Needs root, and Debian's debootstrap and
+systemd-container.
 """
 
 from __future__ import annotations
@@ -24,10 +25,13 @@ from tests.support.checkout import ROOT
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "lock-bridge-debian"
 RELEASE = platform.freedesktop_os_release()
 SUITE = RELEASE.get("VERSION_CODENAME", "sid")
-MIRROR = "http://archive.ubuntu.com/ubuntu" if RELEASE["ID"] == "ubuntu" else "http://deb.debian.org/debian"
+DEBIAN_MIRROR = "http://deb.debian.org/debian"
+UBUNTU_MIRROR = "http://archive.ubuntu.com/ubuntu"
 PACKAGES = ("ca-certificates", "dbus", "python3-venv", "systemd")
 """What a fresh Debian or Raspberry Pi OS has of what the bridge needs, with python3-venv, which the README installs."""
 PYTHON = "/usr/bin/python3"
+GLIBC = 36
+"""The minor version of glibc 2 on bookworm; later releases have later ones."""
 BOOTED = 60.0
 """Seconds that a machine may take to boot."""
 VIRTUAL_HOUSE = """\
@@ -92,19 +96,21 @@ class Machine:
 
 
 @contextmanager
-def booted(folder: Path, shown: Mapping[Path, str]) -> Generator[Machine]:
+def booted(folder: Path, shown: Mapping[Path, str], *, suite: str = SUITE) -> Generator[Machine]:
     """Boot a machine.
 
     Args:
         folder: for what it tells while it boots.
         shown: folders of this machine that it can read, by where they are there.
+        suite: its release.
     """
     binds = [f"--bind-ro={here}:{there}" for here, there in shown.items()]
     options = ["--quiet", "--register=no", "--keep-unit", "--private-network", "--volatile=overlay", *binds]
+    options += [f"--directory={base(suite)}", f"--machine=lock-bridge-{os.getpid()}"]
     with (
         (folder / "console").open("wb") as console,
         subprocess.Popen(
-            ["systemd-nspawn", *options, f"--directory={base()}", f"--machine=lock-bridge-{os.getpid()}", "--boot"],
+            ["systemd-nspawn", *options, "--boot"],
             env=os.environ | {"SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"},
             stdin=subprocess.DEVNULL,
             stdout=console,
@@ -117,19 +123,18 @@ def booted(folder: Path, shown: Mapping[Path, str]) -> Generator[Machine]:
             container.terminate()
 
 
-def base() -> Path:
-    """Return the folder of the base system, making it if need be."""
-    folder = CACHE / f"{SUITE}-{'-'.join(PACKAGES)}"
+def base(suite: str = SUITE) -> Path:
+    """Return the folder of a base system, of this machine's release or one of Debian's, making it if need be."""
+    folder = CACHE / f"{suite}-{'-'.join(PACKAGES)}"
     if not folder.exists():
         CACHE.mkdir(parents=True, exist_ok=True)
         making = folder.with_name(f".{folder.name}.{os.getpid()}")
-        options = [
-            "--variant=minbase",
-            "--components=main,universe" if RELEASE["ID"] == "ubuntu" else "--components=main",
-        ]
+        of_ubuntu = suite == SUITE and RELEASE["ID"] == "ubuntu"
+        options = ["--variant=minbase", f"--components={'main,universe' if of_ubuntu else 'main'}"]
+        mirror = UBUNTU_MIRROR if of_ubuntu else DEBIAN_MIRROR
         try:
             subprocess.run(
-                ["debootstrap", *options, f"--include={','.join(PACKAGES)}", SUITE, making, MIRROR], check=True
+                ["debootstrap", *options, f"--include={','.join(PACKAGES)}", suite, making, mirror], check=True
             )
             making.rename(folder)
         finally:
@@ -139,18 +144,38 @@ def base() -> Path:
 
 def wheels() -> Path:
     """Return a folder with all that an installation takes from PyPI, for this machine's own Python; fetched once."""
+    return _fetched(subprocess.run([PYTHON, "-VV"], capture_output=True, text=True, check=True).stdout, [])
+
+
+def wheels_for(python: str, architecture: str) -> Path:
+    """Return a folder with all that an installation takes from PyPI on another machine; fetched once.
+
+    Args:
+        python: its Python, as `3.13`.
+        architecture: as its kernel names it.
+
+    Raises:
+        CalledProcessError: something that an installation takes has no wheel for it.
+    """
+    tags = ["manylinux2014", *(f"manylinux_2_{minor}" for minor in range(17, GLIBC + 1))]
+    # Nothing is looked up beside the lock, for pip would ask for what its own Python needs.
+    which = ["--no-deps", "--implementation=cp", f"--python-version={python}"]
+    return _fetched(f"{python} {architecture}", [*which, *(f"--platform={tag}_{architecture}" for tag in tags)])
+
+
+def _fetched(who: str, which: list[str]) -> Path:
+    """Fetch wheels by the hashes of the lock, unless it was done for whom they are."""
     script = ROOT / "systemd" / "requirements.py"
     needed = subprocess.run(
         [sys.executable, script, ROOT / "pyproject.toml", ROOT / "requirements.lock"], capture_output=True, check=True
     ).stdout
-    python = subprocess.run([PYTHON, "-VV"], capture_output=True, check=True).stdout
-    folder = CACHE / f"wheels-{hashlib.sha256(needed + python).hexdigest()[:16]}"
+    folder = CACHE / f"wheels-{hashlib.sha256(needed + who.encode()).hexdigest()[:16]}"
     if not folder.exists():
         CACHE.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=CACHE) as work:
             (Path(work) / "needed.txt").write_bytes(needed)
             subprocess.run([PYTHON, "-m", "venv", f"{work}/venv"], check=True)
-            fetch = ["download", "--quiet", "--require-hashes", "--only-binary=:all:", f"--dest={work}/wheels"]
+            fetch = ["download", "--quiet", "--require-hashes", "--only-binary=:all:", f"--dest={work}/wheels", *which]
             subprocess.run([f"{work}/venv/bin/pip", *fetch, f"--requirement={work}/needed.txt"], check=True)
             (Path(work) / "wheels").rename(folder)
     return folder
