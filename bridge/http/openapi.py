@@ -130,11 +130,16 @@ def _answer(text: str, schema: Mapping[str, Any], media_type: str) -> dict[str, 
 
 
 def _query(schema: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the parameters of a query that stand for a model's fields."""
+    """Return the parameters of a query that stand for a model's fields.
+
+    An object is left out: the document has no words for how Seam's clients write one in a query.
+    """
     required: Sequence[str] = schema.get("required", ())
+    fields = {name: _plain(field) for name, field in schema.get("properties", {}).items()}
     return [
-        {"name": name, "in": "query", "required": name in required, "schema": _plain(field)}
-        for name, field in schema.get("properties", {}).items()
+        {"name": name, "in": "query", "required": name in required, "schema": field}
+        for name, field in fields.items()
+        if field.get("type") != "object"
     ]
 
 

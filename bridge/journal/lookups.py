@@ -34,6 +34,8 @@ class Sought:
     event_types: Sequence[str] | None = None
     lock_ids: Sequence[str] | None = None
     event_ids: Sequence[str] | None = None
+    account_ids: Sequence[str] | None = None
+    """Connected accounts, which an event of the bridge itself has none of."""
     but: str | None = None
     """An event type that is left out."""
 
@@ -88,6 +90,8 @@ _MATCHING = (
     " AND (:types IS NULL OR event_type IN (SELECT value FROM json_each(:types)))"
     " AND (:locks IS NULL OR lock_id IN (SELECT value FROM json_each(:locks)))"
     " AND (:ids IS NULL OR event_id IN (SELECT value FROM json_each(:ids)))"
+    " AND (:accounts IS NULL"
+    " OR json_extract(body, '$.connected_account_id') IN (SELECT value FROM json_each(:accounts)))"
 )
 
 
@@ -98,6 +102,7 @@ def _values(sought: Sought) -> dict[str, Any]:
         "types": _listed(sought.event_types),
         "locks": _listed(sought.lock_ids),
         "ids": _listed(sought.event_ids),
+        "accounts": _listed(sought.account_ids),
         "but": sought.but,
     }
 

@@ -57,15 +57,16 @@ class Search:
             found |= await self._store.read(partial(lookups.named_attempts, names=some))
         return found
 
-    async def events(self, sought: lookups.Sought, after: int, limit: int) -> list[Event]:
-        """Return events in order, from beyond a place in the journal."""
+    async def events(self, sought: lookups.Sought, after: int, limit: int, skip: int = 0) -> list[Event]:
+        """Return events in order, from beyond a place in the journal, but for as many as are to be skipped."""
         first, last = await self._store.read(lambda db: lookups.extent(db, sought))
         place = max(first, after + 1)
         found: list[Event] = []
         while place <= last and len(found) < limit:
-            size = min(lookups.TURN, limit - len(found))
+            size = min(lookups.TURN, skip + limit - len(found))
             some = await self._store.read(partial(lookups.events, sought=sought, first=place, limit=size))
-            found += some
+            found += some[skip:]
+            skip = max(0, skip - len(some))
             place = some[-1].seq + 1 if len(some) == size else place + lookups.STRETCH
         return found
 

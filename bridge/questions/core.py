@@ -9,7 +9,7 @@ Rules:
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,13 +33,16 @@ from bridge.questions.requests import (
 )
 from bridge.states import States
 from bridge.wire import answer as wire
-from bridge.wire import seam
+from bridge.wire import seam, text
 from bridge.wire.device import Device, device
 
 log = structlog.get_logger()
 
 MAKERS_EVENT = "lock.action_completed"
 """Not in Seam's shape, which tells the same as `action_attempt.*`; listed only where it is asked for by name."""
+
+SHORTEST_PREFIX = 4
+"""Characters of an identity by which a lock is found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,12 +252,16 @@ class Questions:
     def _is_asked_for(self, found: Device, question: ListLocks) -> bool:
         ids = None if question.device_ids is None else {self._lock_ids.get(i.lower(), i) for i in question.device_ids}
         return (
-            _among(found["custom_metadata"]["lock_id"], ids)
+            not question.vain
+            and _among(found["custom_metadata"]["lock_id"], ids)
             and _among(found["device_type"], question.device_types)
             and _among(found["connected_account_id"], question.connected_account_ids)
             and question.device_type in (None, found["device_type"])
             and question.manufacturer in (None, found["properties"]["manufacturer"])
             and question.connected_account_id in (None, found["connected_account_id"])
+            and (question.created_before is None or text.parse_time(found["created_at"]) < question.created_before)
+            and _has(found["custom_metadata"], question.custom_metadata_has or {})
+            and (question.search is None or _is_found(found, question.search.lower()))
         )
 
     async def _get_event(self, question: GetEvent, bounds: _Bounds) -> dict[str, Any]:
@@ -280,10 +287,11 @@ class Questions:
             until,
             event_types=_either(question.event_type, question.event_types),
             lock_ids=self._lock_ids_of(devices, bounds),
-            event_ids=None if question.event_ids is None else [each.lower() for each in question.event_ids],
+            event_ids=[] if question.vain else _lower(question.event_ids),
+            account_ids=_lower(_either(question.connected_account_id, question.connected_account_ids)),
             but=None if question.names_events else MAKERS_EVENT,
         )
-        found = await self._journal.search.events(sought, question.place(0), question.size + 1)
+        found = await self._journal.search.events(sought, question.place(0), question.size + 1, question.skipped)
         shown = found[: question.size]
         rest = shown[-1].seq if len(found) > len(shown) else None
         page = _fitted(_Page([event.body for event in shown], [event.seq for event in shown], rest), bounds.room)
@@ -344,6 +352,21 @@ def _either(one: str | None, many: Sequence[str] | None) -> Sequence[str] | None
 
 def _among(value: str, wanted: Sequence[str] | set[str] | None) -> bool:
     return wanted is None or value in wanted
+
+
+def _lower(ids: Sequence[str] | None) -> Sequence[str] | None:
+    return None if ids is None else [each.lower() for each in ids]
+
+
+def _has(metadata: Mapping[str, str], wanted: Mapping[str, object]) -> bool:
+    return all(metadata.get(key) == value for key, value in wanted.items())
+
+
+def _is_found(found: Device, word: str) -> bool:
+    """Tell whether a name or the metadata has a word in it, or an id begins with it."""
+    ids = (found["device_id"], found["connected_account_id"]) if len(word) >= SHORTEST_PREFIX else ()
+    said = (found["display_name"], *found["custom_metadata"].values())
+    return any(each.startswith(word) for each in ids) or any(word in each.lower() for each in said)
 
 
 def _no_such_device(data: dict[str, Any]) -> Unanswered:

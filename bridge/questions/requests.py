@@ -3,6 +3,7 @@
 Rules:
 1. A field that is not known is refused: a filter with a typing mistake would otherwise answer with everything.
 2. A cursor belongs to the very question whose answer it came with.
+3. Every filter of Seam's is known. One by what there is not here, such as a space, lets nothing through.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from fractions import Fraction
 from types import MappingProxyType
 from typing import Annotated, Any, Self, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, Strict, ValidationError, model_validator
 
 from bridge.errors import Objection, Unanswered
 from bridge.wire import text
@@ -43,13 +44,29 @@ def _number(value: object) -> object:
     return value
 
 
+def _said(metadata: dict[str, str | bool | None]) -> dict[str, str | None]:
+    """Return metadata as a query says it, in which everything is text."""
+    return {
+        key: str(value).lower() if isinstance(value, bool) else value for key, value in metadata.items() if value != ""
+    }
+
+
 Id = Annotated[str, Field(min_length=1, max_length=128)]
 """Any identity: the shape of ids is nothing to rely on."""
 Ids = Annotated[tuple[Id, ...], Field(max_length=10_000)]
+FewIds = Annotated[tuple[Id, ...], Field(max_length=100)]
+"""Of what there is one or none of."""
 Moment = Annotated[datetime, BeforeValidator(_moment)]
 """RFC 3339 with an offset."""
 Limit = Annotated[int, Field(gt=0), BeforeValidator(_number)]
 Cursor = Annotated[str, Field(max_length=256)]
+Offset = Annotated[int, Field(ge=0), BeforeValidator(_number)]
+Metadata = Annotated[
+    dict[Annotated[str, Field(max_length=40)], str | Annotated[bool, Strict()] | None],
+    Field(max_length=50),
+    AfterValidator(_said),
+]
+"""What is to stand under each key; null where nothing may, and an empty string says nothing."""
 
 
 def _any_of(*names: str) -> dict[str, Any]:
@@ -133,7 +150,17 @@ class GetDevice(GetLock, frozen=True):
     """`devices/get`."""
 
 
-class ListLocks(ListQuestion, frozen=True):
+class OthersLocks(Question, frozen=True):
+    """Filters by what no lock here has."""
+
+    connect_webview_id: Id | None = None
+    customer_key: Id | None = None
+    space_id: Id | None = None
+    unstable_location_id: Id | None = None
+    user_identifier_key: Id | None = None
+
+
+class ListLocks(ListQuestion, OthersLocks, frozen=True):
     """`locks/list`."""
 
     device_ids: Ids | None = None
@@ -141,7 +168,15 @@ class ListLocks(ListQuestion, frozen=True):
     device_types: Ids | None = None
     manufacturer: Id | None = None
     connected_account_id: Id | None = None
-    connected_account_ids: Ids | None = None
+    connected_account_ids: FewIds | None = None
+    created_before: Moment | None = None
+    custom_metadata_has: Metadata | None = None
+    search: Annotated[str, Field(max_length=128)] | None = None
+
+    @property
+    def vain(self) -> bool:
+        """Whether it asks for what there is not here."""
+        return _gives_any(self, OthersLocks)
 
 
 class ListDevices(ListLocks, frozen=True):
@@ -166,7 +201,30 @@ class GetWorkspace(Question, frozen=True):
     """`workspaces/get`."""
 
 
-class ListEvents(ListQuestion, frozen=True, json_schema_extra=_any_of("since", "between")):
+class OthersEvents(Question, frozen=True):
+    """Filters by what no event here tells of."""
+
+    access_code_id: Id | None = None
+    access_code_ids: FewIds | None = None
+    access_grant_id: Id | None = None
+    access_grant_ids: FewIds | None = None
+    access_method_id: Id | None = None
+    access_method_ids: FewIds | None = None
+    acs_access_group_id: Id | None = None
+    acs_credential_id: Id | None = None
+    acs_encoder_id: Id | None = None
+    acs_entrance_id: Id | None = None
+    acs_system_id: Id | None = None
+    acs_system_ids: FewIds | None = None
+    acs_user_id: Id | None = None
+    connect_webview_id: Id | None = None
+    customer_key: Id | None = None
+    space_id: Id | None = None
+    space_ids: FewIds | None = None
+    user_identity_id: Id | None = None
+
+
+class ListEvents(ListQuestion, OthersEvents, frozen=True, json_schema_extra=_any_of("since", "between")):
     """`events/list`."""
 
     since: Moment | None = None
@@ -176,6 +234,10 @@ class ListEvents(ListQuestion, frozen=True, json_schema_extra=_any_of("since", "
     device_id: Id | None = None
     device_ids: Ids | None = None
     event_ids: Ids | None = None
+    connected_account_id: Id | None = None
+    connected_account_ids: FewIds | None = None
+    unstable_offset: Offset = 0
+    """Events that the first page leaves out."""
 
     @model_validator(mode="after")
     def _says_when(self) -> Self:
@@ -192,6 +254,16 @@ class ListEvents(ListQuestion, frozen=True, json_schema_extra=_any_of("since", "
         begin, end = self.between or (None, None)
         since = max(_milliseconds(moment) for moment in (self.since, begin) if moment is not None)
         return (math.floor(since) + 1) / 1000, math.inf if end is None else math.ceil(_milliseconds(end)) / 1000
+
+    @property
+    def skipped(self) -> int:
+        """How many events are passed over; a cursor is beyond them already."""
+        return 0 if self.page_cursor is not None else self.unstable_offset
+
+    @property
+    def vain(self) -> bool:
+        """Whether it asks for what there is not here."""
+        return _gives_any(self, OthersEvents)
 
     @property
     def names_events(self) -> bool:
@@ -213,6 +285,10 @@ QUESTIONS: Mapping[str, type[Question]] = MappingProxyType(
     }
 )
 """What can be asked, by method, and what each takes."""
+
+
+def _gives_any(question: Question, filters: type[Question]) -> bool:
+    return any(getattr(question, name) is not None for name in filters.model_fields)
 
 
 def _milliseconds(moment: datetime) -> Fraction:

@@ -114,6 +114,25 @@ def test_pages_follow_one_another_by_cursor_and_by_url(there, verb):
     assert shown == everything[:4]
 
 
+@pytest.mark.parametrize("verb", ["GET", "POST"])
+def test_a_lock_is_found_by_what_is_said_of_it(there, devices, verb):
+    metadata = {"lock_id": BACK, "room": None}
+    if verb == "GET":
+        filters = {f"custom_metadata_has.{key}": value or "" for key, value in metadata.items()}
+    else:
+        filters = {"custom_metadata_has": metadata}
+    for fields in (filters, {"search": BACK.upper()}):
+        found = asked(there, verb, "devices/list", **fields).json()["devices"]
+        assert [device["device_id"] for device in found] == devices[1:]
+
+
+def test_the_url_of_a_page_asks_for_the_same(there, devices):
+    asked = {"custom_metadata_has": {"room": None}, "limit": 1}
+    first = there.post("/devices/list", json=asked).json()
+    rest = there.get(first["pagination"]["next_page_url"]).json()
+    assert [device["device_id"] for device in first["devices"] + rest["devices"]] == devices
+
+
 def test_a_cursor_with_other_parameters_is_refused(there):
     many(there)
     cursor = there.get("/action_attempts/list?limit=1").json()["pagination"]["next_page_cursor"]

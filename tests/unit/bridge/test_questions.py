@@ -10,6 +10,7 @@ import pytest
 import trio.testing
 from jsonschema import Draft202012Validator
 
+from bridge import events
 from bridge.ble.radio import Absence
 from bridge.mqtt.topics import QUESTIONS
 from bridge.wire import text
@@ -245,6 +246,36 @@ class TestLocks:
             nothing = {name: [NOBODY] if isinstance(value, list) else NOBODY for name, value in everything.items()}
             assert await self.names(ask, **nothing) == []
 
+    @pytest.mark.parametrize(
+        ("body", "expected"),
+        [
+            ({"search": "FRONT"}, [FRONT]),
+            ({"search": "ron"}, [FRONT]),
+            ({"search": ""}, [FRONT, BACK]),
+            ({"search": "cellar"}, []),
+            ({"custom_metadata_has": {"lock_id": BACK}}, [BACK]),
+            ({"custom_metadata_has": {"lock_id": BACK, "room": None}}, [BACK]),
+            ({"custom_metadata_has": {"lock_id": BACK, "room": "hall"}}, []),
+            ({"custom_metadata_has": {"lock_id": None}}, []),
+            ({"created_before": LONG_AGO}, []),
+            ({"created_before": "2999-01-01T00:00:00Z"}, [FRONT, BACK]),
+            ({"customer_key": "me"}, []),
+            ({"space_id": NOBODY, "device_ids": [FRONT]}, []),
+        ],
+    )
+    async def test_those_that_are_searched_for(self, ask, body, expected):
+        assert await self.names(ask, **body) == expected
+        listed = await ask("devices/list", **body)
+        assert [device["custom_metadata"]["lock_id"] for device in listed["devices"]] == expected
+
+    async def test_those_whose_identity_begins_so(self, life, ask):
+        front = uuid_of(life)
+        for word in (front, front[:4], front[:9].upper()):
+            assert await self.names(ask, search=word) == [FRONT]
+        assert await self.names(ask, search=front[:3]) == []
+        assert await self.names(ask, search=front[1:]) == []
+        assert await self.names(ask, search=str(life.bridge.identity.connected_account_id)[:8]) == [FRONT, BACK]
+
     async def test_page_by_page(self, ask):
         listed = await pages(ask, "locks/list", "devices", limit=1)
         assert [[lock["custom_metadata"]["lock_id"] for lock in page] for page in listed] == [[FRONT], [BACK]]
@@ -326,6 +357,41 @@ class TestEvents:
         cursor = first["pagination"]["next_page_cursor"]
         rest = await ask("events/list", since=LONG_AGO, page_cursor=cursor)
         assert [event["event_type"] for event in rest["events"]] == ["lock.unlocked"]
+
+    async def test_from_an_offset_on(self, life, ask):
+        for action in ("unlock", "lock", "unlock"):
+            await life.perform(action)
+        (everything,) = await pages(ask, "events/list", "events", since=LONG_AGO)
+        for offset in range(len(everything) + 2):
+            listed = await pages(ask, "events/list", "events", since=LONG_AGO, unstable_offset=offset, limit=2)
+            assert [event for page in listed for event in page] == everything[offset:]
+
+    async def test_of_an_account(self, life, ask):
+        identity = life.bridge.identity
+        await life.bridge.journal.tell([events.of_bridge("bridge.radio_failed", identity, NOON, {})])
+        await life.perform("unlock")
+        account = str(identity.connected_account_id)
+        everything = await self.types(ask, since=LONG_AGO)
+        assert everything == ["bridge.radio_failed", *(ours := list(self.SHAPES))]
+        for body in (
+            {"connected_account_id": account},
+            {"connected_account_id": account.upper()},
+            {"connected_account_ids": [NOBODY, account]},
+        ):
+            assert await self.types(ask, since=LONG_AGO, **body) == ours
+        for body in (
+            {"connected_account_id": NOBODY},
+            {"connected_account_id": account, "connected_account_ids": [NOBODY]},
+            {"connected_account_ids": []},
+        ):
+            assert await self.types(ask, since=LONG_AGO, **body) == []
+
+    @pytest.mark.parametrize("body", [{"customer_key": "me"}, {"space_ids": [NOBODY]}, {"access_code_ids": []}])
+    async def test_none_by_what_there_is_not_here(self, life, ask, objection, body):
+        await life.perform("unlock")
+        assert await self.types(ask, since=LONG_AGO, **body) == []
+        status, _ = await objection("events/list", since=LONG_AGO, device_id="cellar", **body)
+        assert status == 404
 
     async def test_a_time_has_to_be_given(self, objection):
         status, error = await objection("events/list")

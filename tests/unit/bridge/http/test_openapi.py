@@ -80,6 +80,7 @@ def test_a_path_a_query_and_a_body_are_told_as_what_they_are(document):
         "type": "integer",
     }
     assert parameters["action_attempt_ids"]["schema"]["type"] == "array"
+    assert "object" not in {each["schema"]["type"] for each in document["paths"]["/devices/list"]["get"]["parameters"]}
     assert "requestBody" not in document["paths"]["/action_attempts/list"]["get"]
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from bridge.errors import Unanswered
 from bridge.http import queries
-from bridge.questions.requests import ListActionAttempts, ListEvents, read
+from bridge.questions.requests import ListActionAttempts, ListEvents, ListLocks, read
 
 
 @pytest.mark.parametrize(
@@ -28,9 +28,25 @@ def test_two_moments_are_a_list_too():
     assert read(ListEvents, given).between is not None
 
 
-def test_what_is_no_list_is_given_once():
-    with pytest.raises(Unanswered, match='"limit": it is given twice'):
-        queries.fields(ListActionAttempts, [("limit", "1"), ("limit", "2")])
+def test_an_object_is_written_key_by_key():
+    written = [("custom_metadata_has.lock_id", "front"), ("custom_metadata_has.room", ""), ("limit", "1")]
+    given = queries.fields(ListLocks, written)
+    assert given == {"limit": "1", "custom_metadata_has": {"lock_id": "front", "room": None}}
+    assert queries.query(given) == "custom_metadata_has.lock_id=front&custom_metadata_has.room=&limit=1"
+
+
+@pytest.mark.parametrize("key", ["custom_metadata_has", "custom_metadata_has.", "limit.lock_id"])
+def test_what_is_no_object_is_not_made_one(key):
+    given = queries.fields(ListLocks, [("custom_metadata_has.lock_id", "front"), (key, "x")])
+    assert given[key] == "x"
+    with pytest.raises(Unanswered):
+        read(ListLocks, given)
+
+
+@pytest.mark.parametrize("name", ["limit", "custom_metadata_has.lock_id"])
+def test_what_is_no_list_is_given_once(name):
+    with pytest.raises(Unanswered, match=f'"{name}": it is given twice'):
+        queries.fields(ListLocks, [(name, "1"), (name, "2")])
 
 
 @pytest.mark.parametrize(

@@ -131,6 +131,21 @@ class TestEvents:
         assert await found(event_ids=[str(events[2].event_id), "nobody"]) == types[2:]
         assert await found(but=types[0]) == types[1:]
 
+    async def test_of_connected_accounts(self, journal):
+        await journal.tell([make_event(n=n, connected_account_id=each) for n, each in enumerate("aba")])
+        await journal.tell([make_event(None, n=3)])
+        assert await self.ids(journal, account_ids=["a"]) == [0, 2]
+        assert await self.ids(journal, account_ids=["b", "c"]) == [1]
+        assert await self.ids(journal, account_ids=[]) == []
+
+    @pytest.mark.parametrize("skip", [0, 1, TURN - 1, TURN, TURN + 1, 2 * TURN + 5, 10**30])
+    async def test_the_first_ones_are_skipped(self, journal, skip):
+        number = 2 * TURN + 7
+        await journal.tell([make_event(n=n) for n in range(number)])
+        for limit in (1, TURN, number):
+            found = await journal.search.events(Sought(*ALWAYS), 0, limit, skip)
+            assert [event.body["n"] for event in found] == list(range(number))[skip : skip + limit]
+
     async def test_a_long_search_is_done_in_stretches(self, journal):
         everything = list(range(2 * STRETCH + 50))
         rare = {100, STRETCH, STRETCH + 1, 2 * STRETCH + 7}

@@ -1,6 +1,7 @@
 """What can be asked, and where a list goes on."""
 
 import base64
+import inspect
 import json
 import math
 from datetime import UTC, datetime, timedelta
@@ -8,16 +9,23 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from seam.routes.action_attempts import AbstractActionAttempts
+from seam.routes.devices import AbstractDevices
+from seam.routes.events import AbstractEvents
+from seam.routes.locks import AbstractLocks
 
 from bridge.errors import Objection, Unanswered
 from bridge.questions.requests import (
     MOST,
+    QUESTIONS,
     GetActionAttempt,
     GetEvent,
     GetLock,
     ListActionAttempts,
     ListEvents,
     ListLocks,
+    OthersEvents,
+    OthersLocks,
     read,
 )
 from bridge.wire import answer, text
@@ -81,6 +89,9 @@ class TestReading:
             (ListEvents, {"since": "yesterday"}, ("since",)),
             (ListEvents, {"since": "2026-01-31T12:00:00"}, ("since",)),
             (ListEvents, {"between": [SINCE]}, ("between", "1")),
+            (ListEvents, {"since": SINCE, "unstable_offset": -1}, ("unstable_offset",)),
+            (ListLocks, {"created_before": "tomorrow"}, ("created_before",)),
+            (ListLocks, {"custom_metadata_has": "front"}, ("custom_metadata_has",)),
         ],
     )
     def test_each_mistake_is_named_by_its_field(self, kind, body, path):
@@ -99,6 +110,31 @@ class TestReading:
             read(kind, body)
         except Unanswered as reason:
             text.encode(answer.error(reason, "r1"))
+
+
+class TestWhatSeamKnows:
+    @pytest.mark.parametrize("client", [AbstractEvents, AbstractDevices, AbstractLocks, AbstractActionAttempts])
+    @pytest.mark.parametrize("verb", ["list", "get"])
+    def test_every_parameter_of_its_client_is_known(self, client, verb):
+        parameters = inspect.signature(getattr(client, verb)).parameters.keys() - {"self", "wait_for_action_attempt"}
+        name = client.__name__.removeprefix("Abstract").replace("ActionAttempts", "action_attempts").lower()
+        assert parameters <= QUESTIONS[f"{name}/{verb}"].model_fields.keys()
+
+    @pytest.mark.parametrize("name", OthersLocks.model_fields)
+    def test_who_asks_for_locks_by_what_there_is_not_asks_in_vain(self, name):
+        assert read(ListLocks, {name: "x"}).vain
+        assert not read(ListLocks, {name: None}).vain
+
+    @pytest.mark.parametrize("name", OthersEvents.model_fields)
+    def test_who_asks_for_events_by_what_there_is_not_asks_in_vain(self, name):
+        value = ["x"] if name.endswith("s") else "x"
+        assert read(ListEvents, {"since": SINCE, name: value}).vain
+        assert not read(ListEvents, {"since": SINCE, name: None}).vain
+
+    def test_metadata_are_text(self):
+        asked = {"a": "x", "b": True, "c": False, "d": None, "e": ""}
+        told = read(ListLocks, {"custom_metadata_has": asked}).custom_metadata_has
+        assert told == {"a": "x", "b": "true", "c": "false", "d": None}
 
 
 class TestBounds:
