@@ -255,17 +255,23 @@ def _lifetime(command: Command, rules: Rules, facts: Facts) -> float:
             limits.append(_left(command, command.expires_at, rules, facts))
         else:
             _check_without_time(command)
-    if len(limits) == 1:
-        if rules.require_expiry:
-            raise Refused(Code.EXPIRY_REQUIRED, "Commands to this bridge must carry a Message Expiry or expires_at.")
-        if command.perhaps_queued:
-            raise Refused(
-                Code.COMMAND_EXPIRED,
-                "The command has no expiry and was queued while the bridge was away, nobody knows for how long.",
-            )
+    if rules.require_expiry and command.expires_in is None and command.expires_at is None:
+        raise Refused(Code.EXPIRY_REQUIRED, "Commands to this bridge must carry a Message Expiry or expires_at.")
+    if command.perhaps_queued and len(limits) == 1:
+        raise Refused(Code.COMMAND_EXPIRED, _unknown_age(command))
     if min(limits) <= 0:
         raise Refused(Code.COMMAND_EXPIRED, "The command's deadline had passed when it arrived.")
     return min(limits)
+
+
+def _unknown_age(command: Command) -> str:
+    """Say why a command that was queued is not carried out."""
+    if command.expires_at is None:
+        return "The command has no expiry and was queued while the bridge was away, nobody knows for how long."
+    return (
+        "The command was queued while the bridge was away, and the bridge does not know the time, so it cannot tell"
+        " whether its expires_at has passed; send it again."
+    )
 
 
 def _left(command: Command, expires_at: datetime, rules: Rules, facts: Facts) -> float:

@@ -193,16 +193,24 @@ class TestAdmit:
     def test_either_expiry_satisfies_the_requirement(self, expiry):
         assert admit(make_command(**expiry), rules(require_expiry=True), facts()) == Accept(1020.0)
 
+    def test_an_expiry_that_cannot_be_judged_is_one_nevertheless(self):
+        command = make_command(Action.LOCK, expires_at=NOON + timedelta(seconds=20))
+        assert admit(command, rules(require_expiry=True), facts(clock_trusted=False)) == Accept(1030.0)
+
     def test_a_command_without_expiry_that_was_perhaps_queued_is_refused(self):
         refusal = refusal_of(admit, make_command(perhaps_queued=True), rules(), facts())
         assert refusal.code is Code.COMMAND_EXPIRED
+        assert "no expiry" in refusal.message
 
     def test_a_queued_command_that_carries_what_is_left_of_its_expiry_is_accepted(self):
         assert admit(make_command(perhaps_queued=True, expires_in=3.0), rules(), facts()) == Accept(1003.0)
 
-    def test_an_expiry_that_cannot_be_judged_does_not_vouch_for_a_queued_command(self):
+    @pytest.mark.parametrize("required", [True, False])
+    def test_an_expiry_that_cannot_be_judged_does_not_vouch_for_a_queued_command(self, required):
         command = make_command(Action.LOCK, perhaps_queued=True, expires_at=NOON + timedelta(seconds=20))
-        assert refusal_of(admit, command, rules(), facts(clock_trusted=False)).code is Code.COMMAND_EXPIRED
+        refusal = refusal_of(admit, command, rules(require_expiry=required), facts(clock_trusted=False))
+        assert refusal.code is Code.COMMAND_EXPIRED
+        assert "does not know the time" in refusal.message
 
     def test_a_command_that_may_have_been_carried_out_before_the_journal_was_lost_is_refused(self):
         refusal = refusal_of(admit, make_command(unremembered=True, expires_in=20.0), rules(), facts())
@@ -293,8 +301,10 @@ def test_no_deadline_exceeds_any_of_its_limits(*, arrived, ttl, expires_in, expi
     assert not unremembered
     if action is not Action.LOCK and expires_at is not None:
         assert trusted
-    if queued or required:
+    if queued:
         assert expires_in is not None or (expires_at is not None and trusted)
+    if required:
+        assert expires_in is not None or expires_at is not None
 
 
 @given(st.binary(max_size=200), st.booleans(), st.sampled_from([*LOCKS, "cellar"]))
