@@ -13,17 +13,16 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 import structlog
+from pydantic import SecretStr
 
-import bridge.readback
-import drivers.nuki.session
-from bridge import logs
+import drivers.nuki
+from bridge import catalog, logs
 from bridge.app import running
 from bridge.bell import Bell
 from bridge.config import load
 from bridge.credentials import Credentials
 from bridge.lifecycle import Bridge
-from drivers.base import Credential
-from drivers.nuki import NukiCredential
+from drivers.base import Action, Credential
 from drivers.virtual.faults import Trouble
 from tests.support.lockhost import hosting
 from tests.support.mosquitto import Mosquitto
@@ -61,6 +60,22 @@ BAD_INPUT = (
     b"\xff%s",
 )
 OWN = ("bridge.", "drivers.")
+OPTIONS = {"nuki": "", "yale": "consume_log = true", "switchbot": 'model = "pro"', "sesame": "consume_log = true"}
+"""Each driver, with what makes it tell the most."""
+WAITS = (
+    "drivers.nuki.session.RESPONSE_TIMEOUT",
+    "drivers.yale.session.RESPONSE_TIMEOUT",
+    "drivers.yale.session.OPTIONAL_TIMEOUT",
+    "drivers.switchbot.patience.RESPONSE_TIMEOUT",
+    "drivers.sesame.session.RESPONSE_TIMEOUT",
+    "drivers.sesame.course.RESPONSE_TIMEOUT",
+    "drivers.sesame.course.SETTLE_TIME",
+    "bridge.readback.STILL",
+)
+"""Where there are seconds for which what was lost is waited for: an answer, an outcome."""
+KEYS = {"nuki": "key", "yale": "key", "switchbot": "encryption_key", "sesame": "secret"}
+KEY_DIGITS = 32
+"""Of the shortest key, in hex."""
 
 
 @pytest.fixture
@@ -85,19 +100,23 @@ def written() -> Iterator[io.StringIO]:
 def recognisable_and_quick(monkeypatch):
     """Give virtual locks a PIN that is found again, and wait for lost outcomes no longer than it takes."""
     monkeypatch.setattr(drivers.nuki, "TWIN_PIN", PIN)
-    monkeypatch.setattr(drivers.nuki.session, "RESPONSE_TIMEOUT", 0.5)
-    monkeypatch.setattr(bridge.readback, "STILL", 0.5)
+    for wait in WAITS:
+        monkeypatch.setattr(wait, 0.4)
+    monkeypatch.setattr("drivers.yale.session.REST", 0.01)
+    monkeypatch.setattr("drivers.switchbot.patience.QUIET", 0.1)
 
 
-def configuration(folder: Path, port: int, *, air: Path | None) -> Config:
+def configuration(folder: Path, port: int, driver: str, *, air: Path | None) -> Config:
     """Write a configuration with a secret wherever one belongs, and load it."""
     (folder / "password").write_text(f"{PASSWORD}\n")
     (folder / "password").chmod(0o600)
     elsewhere = f'virtual_air = "{air}"' if air else ""
     names = (FRONT, SIDE, UNPAIRED, DAMAGED) if air else (FRONT, SIDE)
+    actions = sorted(str(action) for action in catalog.load(driver).capabilities.actions)
     locks = "".join(
-        f'[[locks]]\nid = "{name}"\ndriver = "nuki"\nactions = ["lock", "unlock", "unlatch"]\n'
+        f'[[locks]]\nid = "{name}"\ndriver = "{driver}"\nactions = {actions}\n'
         f'linger = 0.3\n[locks.virtual]\nmotor_time = 0.1\npin_codes = {{ "{CODE}" = "Ann" }}\n'
+        f"[locks.{driver}]\n{OPTIONS[driver]}\n"
         for name in names
     )
     (folder / "config.toml").write_text(
@@ -110,7 +129,7 @@ def configuration(folder: Path, port: int, *, air: Path | None) -> Config:
 
 @asynccontextmanager
 async def bridge_of(
-    folder: Path, port: int, *, hosted: bool
+    folder: Path, port: int, driver: str, *, hosted: bool
 ) -> AsyncIterator[tuple[Config, Bridge, Mapping[str, VirtualLock]]]:
     """Run a bridge whose virtual locks are its own, or another process's as far as it knows."""
     async with AsyncExitStack() as stack:
@@ -120,7 +139,7 @@ async def bridge_of(
             damaged = Credentials(folder / "state").path(DAMAGED)
             damaged.write_text(f'{{"driver": "nuki", "credential": {{"key": "{STRAY}", "pin": "{STRAY}"}}}}')
             damaged.chmod(0o600)
-        config = configuration(folder, port, air=host.air if host else None)
+        config = configuration(folder, port, driver, air=host.air if host else None)
         house = await stack.enter_async_context(running(config))
         yield config, house, host.locks if host else house.twins
 
@@ -129,31 +148,41 @@ def secrets_of(house: Bridge) -> set[str]:
     """Return every secret, in every shape in which it might be written."""
     found = {PASSWORD, CODE, str(PIN), STRAY}
     for worker in house.workers.values():
-        credential = worker.lock.credential
-        if isinstance(credential, NukiCredential):
-            key = credential.key_bytes()
-            found |= {key.hex(), key.hex().upper(), base64.b64encode(key).decode(), repr(key)[2:-1], str(list(key))}
-            found |= {key.hex(":"), key.hex(" "), key[:8].hex(), str(int.from_bytes(key))}
+        values = [value.get_secret_value() for _, value in worker.lock.credential or () if isinstance(value, SecretStr)]
+        found |= {*values, *(shape for value in values if len(value) >= KEY_DIGITS for shape in written_as(value))}
     return found
 
 
+def written_as(digits: str) -> set[str]:
+    """Return the shapes in which a key might be written."""
+    key = bytes.fromhex(digits)
+    found = {key.hex(), key.hex().upper(), base64.b64encode(key).decode(), repr(key)[2:-1], str(list(key))}
+    return found | {key.hex(":"), key.hex(" "), key[:8].hex(), str(int.from_bytes(key))}
+
+
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("hosted", [False, True], ids=["own locks", "locks with stored keys"])
-async def test_no_secret_leaves_the_bridge(tmp_path, written, hosted):
+@pytest.mark.parametrize(
+    ("driver", "hosted"),
+    [*((driver, False) for driver in OPTIONS), ("nuki", True)],
+    ids=[*OPTIONS, "locks with stored keys"],
+)
+async def test_no_secret_leaves_the_bridge(tmp_path, written, driver, hosted):
     async with (
         Mosquitto(tmp_path) as broker,
         Upstream(broker.port, also=["homeassistant/#"]) as upstream,
-        bridge_of(tmp_path, broker.port, hosted=hosted) as (config, house, locks),
+        bridge_of(tmp_path, broker.port, driver, hosted=hosted) as (config, house, locks),
     ):
         await upstream.first(f"locks/{FRONT}/state")
-        await good_days(upstream, locks[FRONT])
+        boldest = Action.UNLATCH if Action.UNLATCH in house.workers[FRONT].lock.offered else Action.UNLOCK
+        await good_days(upstream, locks[FRONT], boldest)
         shown = [*shapes(config), *shapes(house)]
-        await bad_days(upstream, locks[FRONT])
+        await bad_days(upstream, locks[FRONT], boldest)
         await bad_input(upstream)
         if hosted:
             await commands_to(upstream, UNPAIRED, DAMAGED)
         shown += [*shapes(config), *shapes(house)]
         needles = secrets_of(house)
+        assert written_as(house.workers[FRONT].lock.credential.stored()[KEYS[driver]]) <= needles
         state = [path.read_bytes().decode("latin-1") for path in kept(tmp_path / "state")]
     told = [each for each in upstream.heard if not each.topic.endswith("/actions")]
     said = [f"{each.topic} {each.user} {each.correlation} {each.payload.decode()}" for each in told]
@@ -180,9 +209,9 @@ async def perform(upstream: Upstream, lock_id: str, action: str, number: list[in
     return await upstream.completed(reply.body["action_id"])
 
 
-async def good_days(upstream: Upstream, lock: VirtualLock) -> None:
+async def good_days(upstream: Upstream, lock: VirtualLock, boldest: Action) -> None:
     number = [0]
-    for action in ("unlock", "lock", "unlatch", "lock", "lock"):
+    for action in ("unlock", "lock", boldest, "lock", "lock"):
         assert (await perform(upstream, FRONT, action, number))["status"] == "success"
     if lock._codes:
         assert lock.keypad(CODE)
@@ -191,12 +220,12 @@ async def good_days(upstream: Upstream, lock: VirtualLock) -> None:
     await perform(upstream, FRONT, "lock", number)
 
 
-async def bad_days(upstream: Upstream, lock: VirtualLock) -> None:
+async def bad_days(upstream: Upstream, lock: VirtualLock, boldest: Action) -> None:
     number = [0]
     lock.manual_unlock()
     for trouble in TROUBLES:
         lock.faults.arm(trouble)
-        await perform(upstream, FRONT, "unlatch", number)
+        await perform(upstream, FRONT, boldest, number)
         lock.faults.clear()
 
 
