@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
@@ -42,6 +43,12 @@ class NukiDriver:
     pairing_guide = (
         "Hold the lock's button for five seconds, until its light stays on; the Nuki app must allow Bluetooth pairing."
     )
+
+    def capabilities_with(self, options: Options, credential: Credential | None) -> Capabilities:
+        """Return what the lock can do: an action's tag is found again where one is left and the log can be read."""
+        left = not isinstance(options, NukiOptions) or options.log_tag
+        readable = not isinstance(credential, NukiCredential) or credential.pin is not None
+        return replace(self.capabilities, tagged_log=self.capabilities.tagged_log and left and readable)
 
     def sight(self, advertisement: Advertisement) -> Sighting | None:
         """Tell whether the advertisement is from a Nuki lock."""
