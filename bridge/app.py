@@ -272,4 +272,5 @@ def _signers(bridge_id: str, keys: SigningKeys) -> Signers:
 def _discoveries(config: Config, topics: Topics, locks: list[Lock]) -> list[Discovery]:
     if not config.homeassistant.discovery:
         return []
-    return discoveries(config.homeassistant.prefix, config.bridge.id, topics, locks)
+    expiry = config.commands.ttl if config.commands.require_expiry else None
+    return discoveries(config.homeassistant.prefix, config.bridge.id, topics, locks, expiry=expiry)

@@ -26,11 +26,21 @@ _STATES = {
 }
 
 
-def discoveries(prefix: str, bridge_id: str, topics: Topics, locks: Iterable[Lock]) -> list[Discovery]:
-    """Return every entity of the bridge and its locks."""
+def discoveries(
+    prefix: str, bridge_id: str, topics: Topics, locks: Iterable[Lock], *, expiry: int | None = None
+) -> list[Discovery]:
+    """Return every entity of the bridge and its locks.
+
+    Args:
+        prefix: of the topics, as Home Assistant is configured.
+        bridge_id: the bridge's.
+        topics: where states come and commands go.
+        locks: those that are announced.
+        expiry: seconds that a command says it is good for; None if it need not say.
+    """
     found = [_bridge(prefix, bridge_id, topics)]
     for lock in locks:
-        found += _lock(prefix, bridge_id, topics, lock)
+        found += _lock(prefix, bridge_id, topics, lock, expiry)
     return found
 
 
@@ -50,7 +60,7 @@ def _bridge(prefix: str, bridge_id: str, topics: Topics) -> Discovery:
     }
 
 
-def _lock(prefix: str, bridge_id: str, topics: Topics, lock: Lock) -> list[Discovery]:
+def _lock(prefix: str, bridge_id: str, topics: Topics, lock: Lock, expiry: int | None) -> list[Discovery]:
     node = _node(bridge_id, lock.id)
     state = topics.state(lock.id)
     common: dict[str, Any] = {
@@ -74,7 +84,7 @@ def _lock(prefix: str, bridge_id: str, topics: Topics, lock: Lock) -> list[Disco
         return f"{prefix}/{component}/{node}/{key}/config", common | identity | fields
 
     can = lock.capabilities
-    found = [entity("lock", "lock", **_lock_fields(topics, lock))]
+    found = [entity("lock", "lock", **_lock_fields(topics, lock, expiry))]
     if lock.require_signature:  # Home Assistant cannot sign, so it has nothing to press
         found = [entity("binary_sensor", "lock", **_bolt_fields(topics, lock))]
     if can.door:
@@ -119,12 +129,12 @@ def _lock(prefix: str, bridge_id: str, topics: Topics, lock: Lock) -> list[Disco
     return found
 
 
-def _lock_fields(topics: Topics, lock: Lock) -> dict[str, Any]:
+def _lock_fields(topics: Topics, lock: Lock, expiry: int | None) -> dict[str, Any]:
     """Commands go to the topic that everybody uses, as JSON, never retained and never assumed to have worked."""
     fields = {
         "name": None,
         "command_topic": topics.action(lock.id),
-        "command_template": '{"action": "{{ value }}"}',
+        "command_template": _command_template(expiry),
         "payload_lock": Action.LOCK.value,
         "payload_unlock": Action.UNLOCK.value,
         "retain": False,
@@ -137,6 +147,14 @@ def _lock_fields(topics: Topics, lock: Lock) -> dict[str, Any]:
     if Action.UNLATCH in lock.offered:
         fields["payload_open"] = Action.UNLATCH.value
     return fields
+
+
+def _command_template(expiry: int | None) -> str:
+    """Return what makes a command of an action; Home Assistant cannot send a Message Expiry."""
+    if expiry is None:
+        return '{"action": "{{ value }}"}'
+    expires_at = f"{{{{ (utcnow() + timedelta(seconds={expiry})).isoformat() }}}}"
+    return f'{{"action": "{{{{ value }}}}", "expires_at": "{expires_at}"}}'
 
 
 def _bolt_fields(topics: Topics, lock: Lock) -> dict[str, Any]:

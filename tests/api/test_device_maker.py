@@ -99,7 +99,18 @@ def test_commands_beyond_the_rate_are_told_when_to_come_again(tmp_path):
         assert int(answers[2].headers["retry-after"]) >= 1
 
 
-def test_without_an_expiry_a_command_is_refused_where_one_is_required(tmp_path):
-    with api.running(tmp_path, FRONT, commands="require_expiry = true") as gateway, gateway.here() as client:
-        refused = client.post(f"/locks/{FRONT}/actions", json={"action": "lock"})
+def test_without_an_expiry_a_command_is_refused_where_one_is_required_but_at_the_gateway(tmp_path):
+    strict = {"commands": "require_expiry = true", "bridge": 'trust_clock = "always"'}
+    with (
+        api.running(tmp_path, FRONT, **strict) as gateway,
+        gateway.there(gateway.key()) as there,
+        gateway.here() as here,
+    ):
+        refused = there.post(f"/locks/{FRONT}/actions", json={"action": "lock"})
         assert (refused.status_code, refused.json()["error_code"]) == (400, "EXPIRY_REQUIRED")
+        fresh = here.post(f"/locks/{FRONT}/actions", json={"action": "lock"})
+        assert fresh.status_code == 200
+        assert ended(here, fresh.json()["action_id"])["status"] == "success"
+        stale = {"action": "lock", "expires_at": "2020-01-01T00:00:00Z"}
+        refused = here.post(f"/locks/{FRONT}/actions", json=stale)
+        assert (refused.status_code, refused.json()["error_code"]) == (400, "COMMAND_EXPIRED")

@@ -271,3 +271,12 @@ async def test_home_assistant_finds_every_lock(broker: Mosquitto, tmp_path, upst
     assert lock["retain"] is False
     assert json.loads(lock["command_template"].replace("{{ value }}", lock["payload_unlock"])) == {"action": "unlock"}
     assert len({each.body["unique_id"] for each in kept}) == len(kept)
+
+
+async def test_home_assistant_is_told_to_say_an_expiry_where_one_is_required(broker: Mosquitto, tmp_path, upstream):
+    strict = configuration(broker.port, FRONT, commands="require_expiry = true\nttl = 25")
+    async with Daemon(tmp_path, strict, upstream):
+        announced = await upstream.until(
+            lambda: [each.body for each in upstream.heard if each.body and "command_template" in each.body]
+        )
+    assert "timedelta(seconds=25)" in announced[0]["command_template"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -15,6 +16,7 @@ from bridge.mqtt.door import Announcer
 from bridge.mqtt.homeassistant import discoveries
 from bridge.mqtt.topics import Topics
 from bridge.states import States
+from bridge.wire.maker import parse_request
 from drivers.base import Action, DoorState, LockState, Snapshot
 from drivers.nuki import NukiDriver, NukiOptions
 from tests.support.clock import FakeClock
@@ -115,6 +117,25 @@ def test_the_last_operation_is_an_event_of_a_type_that_was_announced(asked):
     assert success.items() >= {"event_type": "success", "action": "unlock", "performed_via": "remote_api"}.items()
     assert failure.items() >= {"event_type": "failed", "error_code": "LOCK_JAMMED"}.items()
     assert {success["event_type"], failure["event_type"]} == set(body["event_types"])
+
+
+@pytest.mark.parametrize("expiry", [None, 30])
+def test_a_press_is_a_command_that_the_bridge_reads_and_says_until_when_it_is_good(home_assistant, expiry):
+    announced = discoveries("homeassistant", "g1", TOPICS, [a_lock()], expiry=expiry)
+    ((topic, body),) = [each for each in announced if each[0].endswith("/lock/config")]
+    pressed = [body["payload_lock"], body["payload_unlock"], body["payload_open"]]
+    question = {"component": topic.split("/")[1], "payload": body, "states": {"command_template": pressed}}
+    before = datetime.now(UTC)
+    (answer,) = home_assistant([question])
+    after = datetime.now(UTC)
+    assert "error" not in answer, answer
+    commands = [parse_request(text.encode()) for text in answer["shown"]["command_template"]]
+    assert [command.action for command in commands] == list(Action)
+    for command in commands:
+        if expiry is None:
+            assert command.expires_at is None
+        else:
+            assert before <= command.expires_at - timedelta(seconds=expiry) <= after
 
 
 def test_a_lock_whose_commands_must_be_signed_is_shown_and_cannot_be_pressed(home_assistant):

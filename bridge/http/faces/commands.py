@@ -20,10 +20,14 @@ if TYPE_CHECKING:
 async def give(bridge: Bridge, caller: Caller, lock_id: str, payload: bytes) -> Receipt:
     """Have a device-maker face's command taken and carried out.
 
+    One that is given at the gateway itself is fresh: nothing but the command line is between it and the bridge.
+
     Raises:
         Refused: it is not taken.
     """
-    return await _give(bridge, caller, Message(lock_id, payload, caller.method, bridge.clock.boottime()))
+    arrived = bridge.clock.boottime()
+    expires_in = math.inf if caller.key is None else None
+    return await _give(bridge, caller, Message(lock_id, payload, caller.method, arrived, expires_in=expires_in))
 
 
 async def give_plainly(bridge: Bridge, caller: Caller, lock_id: str, action: Action) -> Receipt:

@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import replace
+from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import pytest
@@ -117,6 +118,15 @@ def test_commands_are_given_like_anybody_elses_and_never_retained():
         for payload in ("payload_lock", "payload_unlock")
     }
     assert sent == {"payload_lock": Action.LOCK, "payload_unlock": Action.UNLOCK}
+
+
+def test_where_an_expiry_is_required_a_command_says_until_when_it_is_good():
+    body = dict(discoveries("homeassistant", "g1", TOPICS, [make_lock()], expiry=25))
+    template = body["homeassistant/lock/lockbridge_g1_front_door/lock/config"]["command_template"]
+    until = "{{ (utcnow() + timedelta(seconds=25)).isoformat() }}"
+    assert until in template
+    shown = template.replace("{{ value }}", "lock").replace(until, "2026-01-31T12:00:20.123456+00:00")
+    assert parse_request(shown.encode()).expires_at == datetime(2026, 1, 31, 12, 0, 20, 123456, UTC)
 
 
 def test_opening_is_offered_only_where_an_unlatch_is_allowed():
