@@ -7,12 +7,13 @@ the lock's own id; the bolt is `locked`, `unlocked` or `unknown`, whatever it do
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from types import MappingProxyType
 from typing import Literal, NotRequired
 
 from typing_extensions import TypedDict
 
-from bridge.wire import state
+from bridge.wire import state, text
 
 
 class Lock(TypedDict):
@@ -32,6 +33,8 @@ class Lock(TypedDict):
     signal_quality: NotRequired[int]
     bridge_id: str
     timezone: str
+    device_time: NotRequired[str]
+    """By the bridge's clock, which dates what is told of the lock; left out while it may be wrong."""
     updated_at: str
 
 
@@ -46,7 +49,9 @@ _BOLTS: Mapping[str, Literal["locked", "unlocked"]] = MappingProxyType(
 )
 
 
-def lock(known: state.Device, *, address: str, bridge_id: str, timezone: str) -> Lock:
+def lock(
+    known: state.Device, *, address: str, bridge_id: str, timezone: str, device_time: datetime | None = None
+) -> Lock:
     """Build a lock's object.
 
     Args:
@@ -54,6 +59,7 @@ def lock(known: state.Device, *, address: str, bridge_id: str, timezone: str) ->
         address: its Bluetooth address.
         bridge_id: the bridge that it is reached through.
         timezone: where it is, such as `Europe/Berlin`.
+        device_time: now, where that is known.
     """
     model = f"{known['driver'].title()} lock"
     found: Lock = {
@@ -71,6 +77,8 @@ def lock(known: state.Device, *, address: str, bridge_id: str, timezone: str) ->
         "timezone": timezone,
         "updated_at": known["updated_at"],
     }
+    if device_time is not None:
+        found["device_time"] = text.seconds(device_time)
     if "battery_level" in known:
         found["battery_level"] = known["battery_level"]
     if "signal_quality" in known:

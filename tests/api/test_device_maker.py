@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 
 import pytest
 
@@ -89,6 +90,17 @@ def test_the_locks_are_listed_and_shown(here, there):
     absent = there.get("/locks/cellar")
     assert (absent.status_code, absent.json()["error_code"]) == (404, "LOCK_NOT_FOUND")
     assert here.get("/health").json()["ok"] is True
+
+
+@pytest.mark.parametrize(("trust", "told"), [("always", True), ("auto", False)])
+def test_the_time_is_told_where_it_is_known_to_be_right(tmp_path, trust, told):
+    with api.running(tmp_path, FRONT, bridge=f'trust_clock = "{trust}"') as gateway, gateway.here() as client:
+        told = told or client.get("/bridge/status").json()["clock_trusted"]
+        before = datetime.now(UTC).replace(microsecond=0)
+        for lock in (client.get(f"/locks/{FRONT}").json(), *client.get("/locks").json()["locks"]):
+            assert ("device_time" in lock) is told
+            if told:
+                assert before <= datetime.fromisoformat(lock["device_time"]) <= datetime.now(UTC)
 
 
 def test_commands_beyond_the_rate_are_told_when_to_come_again(tmp_path):

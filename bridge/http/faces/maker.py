@@ -38,6 +38,7 @@ def operations(bridge: Bridge) -> list[Operation]:
             address=bridge.workers[lock_id].lock.address,
             bridge_id=bridge.identity.bridge_id,
             timezone=bridge.config.bridge.timezone,
+            device_time=bridge.clock.wall() if bridge.clock.trusted() else None,
         )
 
     return [

@@ -1,5 +1,7 @@
 """The locks as a device maker's API lists them."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from bridge.wire import inventory
@@ -40,6 +42,12 @@ def test_a_lock_has_the_documented_keys_and_no_battery_that_is_not_known():
 def test_battery_and_signal_are_told_where_they_are_known():
     found = built(battery_level=80, signal_quality=-60)
     assert (found["battery_level"], found["signal_quality"]) == (80, -60)
+
+
+def test_the_time_is_told_where_it_is_known():
+    where = {"address": "54:D2:72:00:00:01", "bridge_id": "g1", "timezone": "Europe/Berlin"}
+    told = inventory.lock(KNOWN, **where, device_time=datetime(2026, 1, 31, 12, 0, 5, 999, UTC))
+    assert told["device_time"] == "2026-01-31T12:00:05Z"
 
 
 @pytest.mark.parametrize(
