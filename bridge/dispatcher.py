@@ -90,6 +90,7 @@ class Dispatcher:
             async with self._turn:
                 return await self._submit(read())
         except Refused as refusal:
+            self._own(lock_id, refusal)
             await self._refusals.note(refusal, lock_id if lock_id in self._workers else None)
             raise
 
@@ -116,6 +117,7 @@ class Dispatcher:
                     attempt = await self._record(command, deadline)
                 case policy.Hopeless(deadline, reason):
                     attempt = await self._journal.accept(command, deadline)
+                    self._own(command.lock_id, reason)
                     return Receipt(await self._fail(attempt, reason), replayed=False)
         except StorageUnavailable as error:
             log.warning("command not recorded", lock_id=command.lock_id, reason=str(error))
@@ -124,6 +126,11 @@ class Dispatcher:
             ) from error
         crash.point("after_accept")
         return Receipt(attempt, replayed=False)
+
+    def _own(self, lock_id: str, refusal: Refused) -> None:
+        """Have the lock's state say what a command is refused for, so that the one does not contradict the other."""
+        if refusal.code is Code.DEVICE_OFFLINE:
+            self._workers[lock_id].unheard()
 
     async def _record(self, command: Command, deadline: float) -> Attempt:
         """Record a command while its worker is on the way to the lock already."""

@@ -128,6 +128,11 @@ class Sessions:
         if absence is not None:
             self._states.lost(self.lock.id, absence)
 
+    def unheard(self) -> None:
+        """Make known that the lock is not available: it is not heard any more, and a command is refused for that."""
+        if self._states.known(self.lock.id):
+            self._states.lost(self.lock.id, Absence.OUT_OF_RANGE)
+
     def _why_unheard(self) -> Absence:
         heard_at = self._radio.presence(self.lock.address).heard_at
         return Absence.NEVER_SEEN if heard_at is None else Absence.OUT_OF_RANGE

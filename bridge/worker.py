@@ -166,6 +166,10 @@ class Worker:
                 self._loan = None
                 loan.over.set()
 
+    def unheard(self) -> None:
+        """Have a lock that a command is refused for told as not available."""
+        self._sessions.unheard()
+
     def rekey(self, credential: Credential | None) -> None:
         """Use another key, or none, from the next session on; whether it serves is found out by reading the lock."""
         self._sessions.rekey(credential)
@@ -206,9 +210,9 @@ class Worker:
     async def _reach(self, deadline: float) -> None:
         """Connect for a command that is being recorded; what goes wrong is told as the command's end, if it comes."""
         self._called.take()
-        left = deadline - self._clock.boottime()
+        left = max(0.0, deadline - self._clock.boottime())
         try:
-            with self._expected("approach", max(0.0, left)), self._sessions.within(left):
+            with self._expected("approach", left), self._sessions.within(left):
                 await self._sessions.get(left)
         except DriverError as error:
             self._trouble = error

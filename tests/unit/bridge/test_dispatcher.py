@@ -6,8 +6,10 @@ import anyio
 import pytest
 import trio.testing
 
+from bridge.availability import AWAY
+from bridge.ble.radio import Absence
 from bridge.errors import Refused, StorageUnavailable
-from tests.support.house import BACK, FRONT, House, check
+from tests.support.house import BACK, FRONT, House, check, until
 
 
 @pytest.fixture
@@ -120,6 +122,47 @@ async def test_a_refused_command_may_be_sent_again(house):
         assert await refusal(life, custom_id="req_1") == "DEVICE_OFFLINE"
         house.radio.silent = False
         assert not (await life.submit(custom_id="req_1")).replayed
+
+
+@pytest.mark.parametrize("told_as_attempt", [False, True])
+async def test_a_lock_that_a_command_is_refused_for_is_told_as_away_at_once_and_once(house, told_as_attempt):
+    async with house.life() as life:
+        front = str(life.bridge.identity.device_id(FRONT))
+
+        def told():
+            condition = [event for event in life.all_events if event["event_type"].startswith("device.")]
+            return [event["event_type"] for event in condition if event["device_id"] == front]
+
+        await until(lambda: life.device()["online"] and life.device(BACK)["online"])
+        house.lock.offline()
+        house.radio.silent = True
+        for others_online in (True, False):
+            if told_as_attempt:
+                assert (await life.submit(told_as_attempt=True)).attempt.code == "DEVICE_OFFLINE"
+            else:
+                assert await refusal(life) == "DEVICE_OFFLINE"
+            device = life.device()
+            assert (device["online"], device["offline_reason"], device["lock_state"]) == (
+                False,
+                "out_of_range",
+                "unknown",
+            )
+            assert life.device(BACK)["online"] is others_online
+            await anyio.sleep(2 * AWAY)
+        assert told() == ["device.disconnected"]
+        house.lock.online()
+        house.radio.silent = False
+        await until(lambda: life.device()["online"])
+        await anyio.sleep(2 * AWAY)
+        assert told() == ["device.disconnected", "device.connected"]
+
+
+async def test_a_refusal_does_not_say_of_a_lock_what_is_known_better(house):
+    async with house.life() as life:
+        life.states.lost(FRONT, Absence.CREDENTIALS_REFUSED)
+        house.radio.silent = True
+        assert await refusal(life) == "DEVICE_OFFLINE"
+        assert life.device()["offline_reason"] == "credentials_refused"
 
 
 async def test_what_is_hopeless_is_refused_at_once(house):

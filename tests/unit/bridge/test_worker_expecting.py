@@ -57,6 +57,24 @@ async def test_a_command_that_took_long_to_be_recorded_finds_the_lock_connected_
         assert len(house.radio.connects) == connects
 
 
+async def test_a_lock_is_given_no_less_than_no_time_for_a_command_that_was_recorded_too_late(house, monkeypatch):
+    given = []
+    connect = house.radio.connect
+
+    async def noting(address, *, within):
+        given.append(within)
+        return await connect(address, within=within)
+
+    async with house.life() as life:
+        await at_rest(life)
+        monkeypatch.setattr(house.radio, "connect", noting)
+        worker = life.bridge.workers[FRONT]
+        worker.expect(house.clock.boottime() - 1)
+        await until(lambda: given)
+        worker.dismiss()
+    assert given == [0.0]
+
+
 async def test_a_command_that_was_enqueued_while_its_lock_is_connected_to_goes_on_from_there(house):
     async with house.life() as life:
         await at_rest(life)
