@@ -137,6 +137,7 @@ class Dispatcher:
         worker = self._workers[command.lock_id]
         worker.expect(deadline)
         try:
+            crash.point("before_accept")
             return await self._journal.accept(command, deadline)
         except BaseException:
             worker.dismiss()

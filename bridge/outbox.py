@@ -130,6 +130,7 @@ class Outbox:
         crash.point("before_sent")
         if sent:
             await self._journal.mark_sent(sent)
+            crash.point("after_sent")
         return refused == 0
 
     async def caught_up(self) -> None:

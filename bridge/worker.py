@@ -251,6 +251,7 @@ class Worker:
 
     async def _go(self, attempt: Attempt, actuation: Actuation) -> None:
         """Pass the commit point and act, if there is still time."""
+        crash.point("before_commit")
         try:
             attempt = await self._journal.commit(attempt)
         except StorageUnavailable:
@@ -314,7 +315,6 @@ class Worker:
                 outcome = await actuation.run(seen, check)
         except _TooLateError:
             return _TOO_LATE
-        crash.point("before_outcome")
         match outcome:
             case Confirmed(snapshot):
                 return Ending(Step.CONFIRM, changed=True, snapshot=snapshot)
@@ -340,6 +340,7 @@ class Worker:
             told.append(self._watcher.ended(ended, self._before, self._tell(ended)))
             return told[-1].events
 
+        crash.point("before_outcome")
         while True:
             try:
                 ended = await self._journal.end(attempt, ending, tell, lambda: self._watcher.kept(told[-1]))

@@ -34,13 +34,16 @@ def environment(more: dict[str, str] | None = None) -> dict[str, str]:
     return ours | (more or {})
 
 
-def configuration(port: int, *locks: str, air: Path | None = None, lock: str = "", **tables: str) -> str:
-    """Return a configuration with virtual Nuki locks; further tables' lines by the table's name.
+def configuration(
+    port: int, *locks: str, air: Path | None = None, driver: str = "nuki", lock: str = "", **tables: str
+) -> str:
+    """Return a configuration with virtual locks; further tables' lines by the table's name.
 
     Args:
         port: the broker's.
         locks: their ids.
         air: the socket at which another process hosts them.
+        driver: of each of them.
         lock: lines for each of them.
         tables: lines of `[bridge]`, `[mqtt]`, `[commands]`, ...
     """
@@ -53,7 +56,7 @@ def configuration(port: int, *locks: str, air: Path | None = None, lock: str = "
     for table, more in tables.items():
         lines.setdefault(table, []).append(more)
     text = [f"[{table}]\n" + "\n".join(content) for table, content in lines.items()]
-    text += [f'[[locks]]\nid = "{lock_id}"\ndriver = "nuki"\n{lock}' for lock_id in locks]
+    text += [f'[[locks]]\nid = "{lock_id}"\ndriver = "{driver}"\n{lock}' for lock_id in locks]
     return "\n".join(text) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""Virtual Nuki locks outside the daemon, which outlive it: their motors are the witnesses of what moved."""
+"""Virtual locks outside the daemon, which outlive it: their motors are the witnesses of what moved."""
 
 from __future__ import annotations
 
@@ -18,8 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
     from pathlib import Path
 
+    from drivers.base import Driver
     from drivers.virtual.lock import VirtualLock
     from drivers.virtual.operation import Movement
+
+NUKI = NukiDriver()
 
 
 @dataclass(frozen=True)
@@ -45,15 +48,17 @@ class LockHost:
 
 
 @asynccontextmanager
-async def hosting(directory: Path, *ids: str, motor_time: float = 0.0) -> AsyncIterator[LockHost]:
+async def hosting(
+    directory: Path, *ids: str, motor_time: float = 0.0, driver: Driver = NUKI
+) -> AsyncIterator[LockHost]:
     """Host locks on a socket, and leave their keys in the state folder as pairing does.
 
     Args:
         directory: the daemon's, with its state folder.
         ids: the bridge's names of the locks.
         motor_time: seconds that each travel takes.
+        driver: of their maker.
     """
-    driver = NukiDriver()
     state_dir = directory / "state"
     state_dir.mkdir(mode=0o700, exist_ok=True)
     twins, locks = {}, {}
