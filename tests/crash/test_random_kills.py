@@ -161,6 +161,8 @@ def judge(sent: dict[str, Sent], upstream: Upstream, host: LockHost, figures: di
         *(f"{told[0].body}: P6: false" for told in completed.values() if not is_true(told[0].body, moved)),
     ]
     assert not trouble, f"seed {SEED}:\n" + "\n".join(trouble)
+    successes = sum(told[0].body["status"] == "success" for told in completed.values())
+    assert successes > len(completed) / 2, f"seed {SEED}: who promises little breaks no promise"
 
 
 def broken(command: Sent, host: LockHost) -> list[str]:
