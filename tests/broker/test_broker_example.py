@@ -8,26 +8,21 @@ from __future__ import annotations
 import json
 import socket
 import ssl
-import subprocess
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from functools import partial
-from pathlib import Path
 
 import anyio.to_thread
 import pytest
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
+from tests.support.broker_example import EXAMPLE, HOST, client_context, example, make_certificates
 from tests.support.daemon import Daemon, configuration
 from tests.support.eventually import eventually
-from tests.support.mosquitto import Mosquitto
 from tests.support.mqtt_client import BASE, Upstream
 
 LOCK = "front_door"
 QUICK = "[locks.virtual]\nmotor_time = 0"
-EXAMPLE = Path(__file__).parents[2] / "examples" / "mosquitto"
-INSTALLED = "/etc/mosquitto/lock-bridge"
-HOST = "127.0.0.1"
 CLIENTS = ("g1", "g2", "app", "homeassistant", "stranger")
 ANSWERS = "lockbridge/answers/app/g1/1"
 """A Response Topic of the program's at the gateway."""
@@ -36,10 +31,6 @@ ANSWERS = "lockbridge/answers/app/g1/1"
 @pytest.fixture
 def anyio_backend():
     return "trio"
-
-
-def make_certificates(folder, *clients):
-    subprocess.run([EXAMPLE / "make-certificates", folder, HOST, *clients], check=True, capture_output=True)
 
 
 @pytest.fixture(scope="module")
@@ -52,28 +43,7 @@ def certificates(tmp_path_factory):
 @pytest.fixture
 def identity(certificates):
     """Returns how a client speaks TLS with its certificate."""
-
-    def identity(name):
-        context = ssl.create_default_context(cafile=str(certificates / "ca.pem"))
-        if name is not None:
-            context.load_cert_chain(certificates / f"{name}.pem", certificates / f"{name}.key")
-        return context
-
-    return identity
-
-
-@asynccontextmanager
-async def example(tmp_path, certificates, more=""):
-    """Run the broker of the example; all that differs is where it is installed."""
-    acl = tmp_path / "lock-bridge.acl"
-    acl.write_text((EXAMPLE / "lock-bridge.acl").read_text() + more)
-    config = (EXAMPLE / "lock-bridge.conf").read_text()
-    config = config.replace(f"{INSTALLED}/lock-bridge.acl", str(acl)).replace(INSTALLED, str(certificates))
-    assert INSTALLED not in config
-    led = config.replace("listener 8883", f"listener {{port}} {HOST}")
-    assert led != config
-    async with Mosquitto(tmp_path, led, listener="") as broker:
-        yield broker
+    return partial(client_context, certificates)
 
 
 def gateway_block(name):

@@ -1,4 +1,4 @@
-"""Debian machines for tests: a bootstrapped system, booted with its own systemd in a container without network.
+"""Debian machines for tests: a bootstrapped system, booted with its own systemd in a container.
 
 The base system is that of this machine's release or of another. It is made once by debootstrap and kept below the
 user's cache. What a machine writes is in memory and gone with it. Needs root, and Debian's debootstrap and
@@ -96,16 +96,20 @@ class Machine:
 
 
 @contextmanager
-def booted(folder: Path, shown: Mapping[Path, str], *, suite: str = SUITE) -> Generator[Machine]:
+def booted(
+    folder: Path, shown: Mapping[Path, str], *, suite: str = SUITE, networked: bool = False
+) -> Generator[Machine]:
     """Boot a machine.
 
     Args:
         folder: for what it tells while it boots.
         shown: folders of this machine that it can read, by where they are there.
         suite: its release.
+        networked: whether it has this machine's network, loopback included, in place of none.
     """
     binds = [f"--bind-ro={here}:{there}" for here, there in shown.items()]
-    options = ["--quiet", "--register=no", "--keep-unit", "--private-network", "--volatile=overlay", *binds]
+    options = ["--quiet", "--register=no", "--keep-unit", "--volatile=overlay", *binds]
+    options += [] if networked else ["--private-network"]
     options += [f"--directory={base(suite)}", f"--machine=lock-bridge-{os.getpid()}"]
     with (
         (folder / "console").open("wb") as console,
