@@ -396,3 +396,18 @@ def test_p1_to_p6_the_promises_hold_whatever_happens(machine, figures):
     figures |= {str(name): number for name, number in machine.figures.items()}
     outcomes = {State.CONFIRMED, State.FAILED, State.UNKNOWN}
     assert {"accepted", "replayed", "refused", "moved", *outcomes} <= {*+machine.figures}
+
+
+@pytest.mark.usefixtures("quiet_log")
+def test_a_lock_is_given_no_time_rather_than_less_once_the_deadline_of_who_waits_for_it_passed():
+    InMemory.figures = Counter()
+    machine = InMemory()
+    fields = {"action": Action.LOCK, "custom_id": None, "oddity": {}, "packet": 1, "reply_key": None}
+    try:
+        machine.begin(has_log=False, motor_time=0.0, rate_limit=0)
+        machine.have_the_link_be(lost_after=None, patience=0.0, trouble="out of reach")
+        machine.give(expires_in=None, then="the disk is slow", **fields)
+        machine.give(expires_in=5.0, then=0.6, **fields)
+        machine.promises_are_kept()
+    finally:
+        machine.teardown()
