@@ -12,7 +12,7 @@ from typing import TypeVar
 import anyio
 import structlog
 
-from bridge import __version__, events, radios, sdnotify
+from bridge import __version__, events, radios
 from bridge.availability import Availability
 from bridge.bell import Bell
 from bridge.clock import Clock, SystemClock
@@ -21,10 +21,11 @@ from bridge.dispatcher import Dispatcher
 from bridge.http import door as http
 from bridge.interlock import Interlock
 from bridge.journal import Journal, in_thread, open_journal
+from bridge.keys.signing import Signers
+from bridge.keys.signing_keys import SigningKeys
 from bridge.lifecycle import Bridge
 from bridge.lock import Lock
 from bridge.locks import configured
-from bridge.memory import Memory
 from bridge.mqtt.announcements import Announcements
 from bridge.mqtt.door import Announcer, Door
 from bridge.mqtt.homeassistant import Discovery, discoveries
@@ -34,20 +35,20 @@ from bridge.mqtt.settings import mqtt_settings
 from bridge.mqtt.topics import Topics
 from bridge.outbox import Outbox
 from bridge.policy import Rules
-from bridge.progress import Progress
 from bridge.questions import Questions
 from bridge.radionews import RadioNews
-from bridge.reckoning import Reckoner
 from bridge.refusals import Refusals
 from bridge.roster import Roster
-from bridge.sandbox import Sandbox
+from bridge.service import sdnotify
+from bridge.service.progress import Progress
 from bridge.sessions import Sessions
-from bridge.signing import Signers
-from bridge.signing_keys import SigningKeys
-from bridge.simulator import Simulator
+from bridge.simulation.sandbox import Sandbox
+from bridge.simulation.simulator import Simulator
 from bridge.states import States
 from bridge.tasks import Tasks
-from bridge.watcher import Watcher, fact_of
+from bridge.watch.memory import Memory
+from bridge.watch.reckoning import Reckoner
+from bridge.watch.watcher import Watcher, fact_of
 from bridge.webhooks.delivery import Webhooks
 from bridge.webhooks.settings import webhook_settings
 from bridge.wire import text

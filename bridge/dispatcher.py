@@ -14,10 +14,10 @@ from bridge.ble.radio import Radio
 from bridge.clock import Clock
 from bridge.errors import Code, Refused, StorageUnavailable
 from bridge.journal import Journal
+from bridge.keys.signing import Signers
 from bridge.lock import Lock
 from bridge.model import Attempt, Command, Ending
 from bridge.refusals import Refusals
-from bridge.signing import Signers
 from bridge.worker import Tell, Worker
 
 log = structlog.get_logger()

@@ -11,12 +11,13 @@ import anyio
 import anyio.abc
 import structlog
 
-from bridge import events, supervision
+from bridge import events
 from bridge.attempt import State, Step
 from bridge.errors import Code, StorageUnavailable
 from bridge.model import Attempt, Ending
-from bridge.simulator import TASKS
-from bridge.watcher import keep_watch
+from bridge.service import supervision
+from bridge.simulation.simulator import TASKS
+from bridge.watch.watcher import keep_watch
 
 if TYPE_CHECKING:
     from bridge.availability import Availability
@@ -30,15 +31,15 @@ if TYPE_CHECKING:
     from bridge.mqtt.door import Door
     from bridge.mqtt.session import Session
     from bridge.outbox import Outbox
-    from bridge.progress import Progress
     from bridge.questions import Questions
     from bridge.refusals import Refusals
     from bridge.roster import Roster
-    from bridge.sandbox import Sandbox
-    from bridge.simulator import Simulator
+    from bridge.service.progress import Progress
+    from bridge.simulation.sandbox import Sandbox
+    from bridge.simulation.simulator import Simulator
     from bridge.states import States
     from bridge.tasks import Tasks
-    from bridge.watcher import Watcher
+    from bridge.watch.watcher import Watcher
     from bridge.webhooks.delivery import Webhooks
     from bridge.wire.seam import Identity
     from bridge.worker import Worker

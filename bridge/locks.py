@@ -8,7 +8,7 @@ import structlog
 
 from bridge import catalog
 from bridge.config import Config, LockConfig
-from bridge.credentials import CredentialError, Credentials
+from bridge.keys.credentials import CredentialError, Credentials
 from bridge.lock import Lock
 from drivers.base import Credential
 

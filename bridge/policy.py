@@ -25,8 +25,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bridge.errors import Code, Refused
+from bridge.keys.signing import Signers
 from bridge.model import Attempt, Command
-from bridge.signing import Signers
 from bridge.wire import maker
 from drivers.base import Action, Method
 

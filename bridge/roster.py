@@ -18,7 +18,7 @@ from anyio import to_thread
 from bridge import radios
 from bridge.bell import Bell
 from bridge.config import Config, LockConfig, load
-from bridge.credentials import Credentials
+from bridge.keys.credentials import Credentials
 from bridge.lock import Lock
 from bridge.locks import made, stored_key
 from bridge.worker import Worker

@@ -11,7 +11,7 @@ import anyio
 
 from bridge.ble.radio import Absence, OpenLink, Radio, Unreachable
 from bridge.lock import Lock
-from bridge.progress import Progress
+from bridge.service.progress import Progress
 from bridge.states import States
 from drivers.base import Credential, DriverError, Fault, LinkLost, Session, Snapshot
 

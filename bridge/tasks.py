@@ -19,7 +19,7 @@ from bridge.errors import Code, Objection, Refused, Unanswered
 from bridge.model import Attempt, Command, Task
 from bridge.questions import Answer, unanswered
 from bridge.questions.requests import Id, Question, read
-from bridge.simulator import Simulator
+from bridge.simulation.simulator import Simulator
 from bridge.wire import seam
 from drivers.base import AutoLock, Method
 

@@ -33,10 +33,10 @@ from bridge.interlock import Interlock
 from bridge.journal import Journal
 from bridge.lock import Lock
 from bridge.model import Attempt, Ending, Event, Task
-from bridge.progress import Progress
 from bridge.readback import BUDGET, read_back
+from bridge.service.progress import Progress
 from bridge.sessions import OutOfTime, Sessions
-from bridge.watcher import Told, Watcher
+from bridge.watch.watcher import Told, Watcher
 from drivers.base import (
     Action,
     Actuation,

@@ -24,7 +24,7 @@ from bridge.ble.remedies import Patient, Remedies
 from bridge.ble.rfkill import blocks
 from bridge.ble.vitals import Vitals
 from bridge.interlock import Interlock
-from bridge.progress import Progress
+from bridge.service.progress import Progress
 
 LOOK = 1.0
 """Seconds between two looks."""

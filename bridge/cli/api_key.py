@@ -12,8 +12,8 @@ from bridge.cli.locks import complete
 from bridge.cli.values import label
 
 if TYPE_CHECKING:
-    from bridge.api_keys import ApiKeys
     from bridge.config import Config
+    from bridge.keys.api_keys import ApiKeys
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -25,7 +25,7 @@ app = typer.Typer(
 
 
 def _keys(config: Config) -> ApiKeys:
-    from bridge.api_keys import ApiKeys
+    from bridge.keys.api_keys import ApiKeys
 
     return ApiKeys(config.bridge.state_dir)
 

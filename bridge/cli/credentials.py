@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bridge.config import Config
-    from bridge.credentials import Credentials
-    from bridge.keybox import Kept
+    from bridge.keys.credentials import Credentials
+    from bridge.keys.keybox import Kept
 
 credentials = typer.Typer(
     no_args_is_help=True,
@@ -46,10 +46,10 @@ def export_keys(
 
     With the file and the passphrase anyone can open the doors; without the passphrase nobody can use the file.
     """
-    from bridge import keybox
     from bridge.cli.files import write_private
     from bridge.config import load
-    from bridge.credentials import Credentials
+    from bridge.keys import keybox
+    from bridge.keys.credentials import Credentials
 
     config = load(context.obj)
     if os.path.lexists(file):
@@ -85,9 +85,9 @@ def import_keys(
 
     Either all keys are taken over or none.
     """
-    from bridge import keybox
     from bridge.config import load, preflight
-    from bridge.credentials import Credentials
+    from bridge.keys import keybox
+    from bridge.keys.credentials import Credentials
 
     config = load(context.obj)
     data = _read(file, keybox.LARGEST)
@@ -118,7 +118,7 @@ def _kept(config: Config, keys: Credentials) -> list[Kept]:
     Raises:
         CredentialError: one of them cannot be read; no export is better than one that lacks a key.
     """
-    from bridge.keybox import Kept
+    from bridge.keys.keybox import Kept
 
     known = {lock.id: lock for lock in config.locks}
     kept: list[Kept] = []
@@ -156,7 +156,7 @@ def _refuse_others(checked: Sequence[tuple[Kept, dict[str, Any]]], keys: Credent
     Raises:
         Stop: there is one.
     """
-    from bridge.credentials import CredentialError, CredentialMissing
+    from bridge.keys.credentials import CredentialError, CredentialMissing
 
     others: list[str] = []
     for each, document in checked:

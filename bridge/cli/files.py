@@ -6,8 +6,8 @@ import errno
 import os
 from pathlib import Path
 
-from bridge import private_file
 from bridge.cli.boundary import Stop
+from bridge.keys import private_file
 
 
 def write_private(file: Path, data: bytes) -> None:

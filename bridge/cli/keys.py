@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bridge.config import Config
-    from bridge.key_file import KeptKey
+    from bridge.keys.key_file import KeptKey
 
 Key = TypeVar("Key", bound="KeptKey")
 Key_co = TypeVar("Key_co", bound="KeptKey", covariant=True)

@@ -7,9 +7,9 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from bridge import core_dumps
 from bridge.cli.app import app
 from bridge.cli.boundary import Exit, advise, fail, leaves, stopped
+from bridge.service import core_dumps
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

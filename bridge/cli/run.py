@@ -21,9 +21,9 @@ def run(
     import anyio
     import structlog
 
-    from bridge import logs
     from bridge.app import serve
     from bridge.config import load, preflight
+    from bridge.service import logs
 
     faulthandler.enable()  # where the watchdog found it stuck: names of functions, no values
     config = load(context.obj)

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from bridge.config import Config
-    from bridge.signing import SigningKey
-    from bridge.signing_keys import Made, SigningKeys
+    from bridge.keys.signing import SigningKey
+    from bridge.keys.signing_keys import Made, SigningKeys
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -32,7 +32,7 @@ app = typer.Typer(
 
 
 def _keys(config: Config) -> SigningKeys:
-    from bridge.signing_keys import SigningKeys
+    from bridge.keys.signing_keys import SigningKeys
 
     return SigningKeys(config.bridge.state_dir)
 
@@ -126,7 +126,7 @@ def revoke(
 
 def _public_key(file: Path) -> bytes:
     """Return the public key that a file holds."""
-    from bridge import signing
+    from bridge.keys import signing
 
     try:
         return signing.public_key(file.read_text("ascii"))

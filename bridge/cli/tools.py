@@ -16,7 +16,7 @@ from bridge import radios
 from bridge.cli.boundary import Exit, Stop
 from bridge.clock import SystemClock
 from bridge.config import DEFAULT_FILE, Config, load
-from bridge.credentials import Credentials
+from bridge.keys.credentials import Credentials
 from bridge.pairing import Pairing
 from drivers.base import DriverError
 

@@ -13,10 +13,10 @@ from bridge import catalog
 from bridge.config import DEFAULT_FILE, Config
 from bridge.config.fields import is_loopback
 from bridge.config.mistakes import ConfigError, Mistake
-from bridge.credentials import CredentialError, CredentialMissing, Credentials
 from bridge.http.sockets import tls
+from bridge.keys.credentials import CredentialError, CredentialMissing, Credentials
+from bridge.keys.signing_keys import SigningKeyError, SigningKeys
 from bridge.mqtt.settings import mqtt_settings
-from bridge.signing_keys import SigningKeyError, SigningKeys
 from bridge.webhooks.settings import webhook_settings
 
 DAEMON_USER = "lock-bridge"

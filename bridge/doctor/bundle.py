@@ -23,10 +23,10 @@ import anyio.to_thread
 
 from bridge.app import JOURNAL_FILE
 from bridge.config.secret_files import CREDSTORE
-from bridge.credentials import CredentialError, Credentials
 from bridge.doctor import scrub, software
 from bridge.doctor.service import UNIT
 from bridge.errors import BridgeError
+from bridge.keys.credentials import CredentialError, Credentials
 from bridge.wire import timings
 
 if TYPE_CHECKING:

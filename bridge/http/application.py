@@ -18,8 +18,8 @@ from bridge.http import answers
 from bridge.http.answers import REQUEST_ID, Problem
 from bridge.http.guard import Guard
 from bridge.http.operation import Call, Caller, Operation
-from bridge.progress import Progress
 from bridge.questions import unanswered
+from bridge.service.progress import Progress
 from drivers.base import Method
 
 log = structlog.get_logger()

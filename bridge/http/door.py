@@ -14,7 +14,6 @@ import anyio.abc
 import structlog
 from starlette.routing import Route
 
-from bridge.api_keys import ApiKeys
 from bridge.config import Config
 from bridge.http import sockets
 from bridge.http.application import Application
@@ -22,6 +21,7 @@ from bridge.http.faces import gateway, maker, operator, seam
 from bridge.http.guard import LocalGuard, NetworkGuard
 from bridge.http.operation import Operation
 from bridge.http.server import Server
+from bridge.keys.api_keys import ApiKeys
 
 if TYPE_CHECKING:
     from bridge.lifecycle import Bridge

@@ -20,9 +20,9 @@ import structlog
 from starlette.datastructures import Headers
 from starlette.requests import Request
 
-from bridge.api_keys import ApiKeyError, ApiKeys
 from bridge.http.answers import Problem
 from bridge.http.operation import Caller
+from bridge.keys.api_keys import ApiKeyError, ApiKeys
 from drivers.base import Method
 
 log = structlog.get_logger()

@@ -12,8 +12,8 @@ from typing import Any, Literal
 from starlette.requests import Request
 from starlette.responses import Response
 
-from bridge.api_keys import ApiKey, Scope
 from bridge.errors import Objection, Unanswered
+from bridge.keys.api_keys import ApiKey, Scope
 from bridge.wire import text
 from drivers.base import Method
 

@@ -34,7 +34,7 @@ from bridge.mqtt.broker import (
     first_of,
 )
 from bridge.mqtt.connection import CONNECT_TIMEOUT, Connection
-from bridge.progress import Progress
+from bridge.service.progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from bridge.credentials import CredentialError, Credentials
+from bridge.keys.credentials import CredentialError, Credentials
 from bridge.pairing.conversation import Conversation
 from bridge.pairing.requirements import unmet
 from bridge.pairing.steps import NotPaired, Paired, Stage, Step, Tell

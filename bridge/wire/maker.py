@@ -14,9 +14,9 @@ from typing import Annotated, Any, Literal, NotRequired
 from pydantic import Field, with_config
 from typing_extensions import TypedDict
 
-from bridge import signing
 from bridge.attempt import State
 from bridge.errors import Code, Refused
+from bridge.keys import signing
 from bridge.model import Attempt
 from bridge.wire import text
 from drivers.base import Action

@@ -8,7 +8,7 @@ import tarfile
 
 import pytest
 
-from bridge import keybox
+from bridge.keys import keybox
 from tests.support.api import BACK, FRONT
 from tests.support.daemon import BINARY, environment
 

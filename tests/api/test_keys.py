@@ -7,7 +7,7 @@ import stat
 
 import pytest
 
-from bridge.api_keys import FILE
+from bridge.keys.api_keys import FILE
 from tests.support.api import BACK, FRONT
 
 

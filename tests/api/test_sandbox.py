@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from seam import Seam, SeamHttpApiError, SeamHttpInvalidInputError
 
-from bridge.sandbox import EVERY_VERB
+from bridge.simulation.sandbox import EVERY_VERB
 from tests.support import api
 from tests.support.api import BACK, FRONT
 

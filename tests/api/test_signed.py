@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bridge.signing_keys import SigningKeys
+from bridge.keys.signing_keys import SigningKeys
 from tests.support import api, signed
 from tests.support.api import BACK, FRONT, QUICK
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import anyio
 
 from bridge.ble.airsocket import AirServer
-from bridge.credentials import Credentials
+from bridge.keys.credentials import Credentials
 from drivers.nuki import NukiDriver
 from drivers.virtual.peripheral import VirtualSettings
 

@@ -21,7 +21,7 @@ from bridge.ble.remedies import REQUEST, Remedies
 from bridge.cli.boundary import Exit
 from bridge.clock import SystemClock
 from bridge.interlock import Interlock
-from bridge.progress import Progress
+from bridge.service.progress import Progress
 from tests.support import bluetoothd_process as bluetoothd
 from tests.support.daemon import BINARY, environment
 from tests.support.echo_twin import ADDRESS, EchoTwin

@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from bridge.mqtt.session import Connection, Session, Settings
-from bridge.progress import Progress
+from bridge.service.progress import Progress
 from tests.support.mosquitto import Mosquitto
 from tests.support.peer import Peer
 

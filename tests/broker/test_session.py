@@ -25,7 +25,7 @@ from bridge.mqtt.session import (
     Will,
     probe,
 )
-from bridge.progress import Progress
+from bridge.service.progress import Progress
 from tests.support import mqtt_wire as wire
 from tests.support.fake_broker import Guest, fake_broker
 from tests.support.mosquitto import Mosquitto, free_port

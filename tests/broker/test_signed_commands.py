@@ -11,7 +11,7 @@ from pathlib import Path
 import anyio.to_thread
 import pytest
 
-from bridge.signing_keys import SigningKeys
+from bridge.keys.signing_keys import SigningKeys
 from tests.support import signed
 from tests.support.daemon import Daemon, command_line, configuration
 from tests.support.mosquitto import Mosquitto

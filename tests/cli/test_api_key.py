@@ -3,7 +3,7 @@ import stat
 
 import pytest
 
-from bridge.api_keys import ApiKeys
+from bridge.keys.api_keys import ApiKeys
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ import stat
 
 import pytest
 
-from bridge import keybox
-from bridge.credentials import Credentials
+from bridge.keys import keybox
+from bridge.keys.credentials import Credentials
 from drivers.nuki import NukiCredential, NukiDriver
 from tests.cli.conftest import SMALLEST
 

@@ -10,7 +10,7 @@ from bridge.cli import blocks, tools
 from bridge.cli.boundary import Stop
 from bridge.cli.guide import guide
 from bridge.config import load
-from bridge.credentials import Credentials
+from bridge.keys.credentials import Credentials
 from drivers.base import LinkLost, PairingError
 from drivers.nuki import NukiDriver
 

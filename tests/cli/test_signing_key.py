@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from bridge.signing_keys import FILE, Made, SigningKeys
+from bridge.keys.signing_keys import FILE, Made, SigningKeys
 from bridge.wire.maker import parse_request
 from tests.support import signed
 
@@ -18,7 +18,7 @@ def is_good(keys, key_id, secret):
     """Whether what is signed with a key that was shown is taken."""
     kept = keys.good()[key_id]
     request = parse_request(signed.payload(Made(kept, secret), "front_door", "lock"))
-    from bridge.signing import Signers
+    from bridge.keys.signing import Signers
 
     Signers("g1", keys.good()).check(request.signature, "front_door", "lock")
     return True

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bridge.credentials import CredentialError, Credentials
+from bridge.keys.credentials import CredentialError, Credentials
 from drivers.nuki import NukiCredential, NukiDriver
 from tests.support.fuzzing import effort
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bridge.clock import SystemClock
 from bridge.config.fields import system_timezone
-from bridge.sdnotify import notify
+from bridge.service.sdnotify import notify
 from tests.support.fuzzing import effort
 
 # What an environment can hold: no NUL, and half surrogate pairs for bytes that are no UTF-8.

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.keybox import Kept, Keybox, KeyboxError, WrongPassphrase, seal, unseal
+from bridge.keys.keybox import Kept, Keybox, KeyboxError, WrongPassphrase, seal, unseal
 from tests.support.fuzzing import effort
 
 SECRET = "5ec2e7"

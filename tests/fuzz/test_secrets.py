@@ -16,12 +16,13 @@ import structlog
 from pydantic import SecretStr
 
 import drivers.nuki
-from bridge import catalog, logs
+from bridge import catalog
 from bridge.app import running
 from bridge.bell import Bell
 from bridge.config import load
-from bridge.credentials import Credentials
+from bridge.keys.credentials import Credentials
 from bridge.lifecycle import Bridge
+from bridge.service import logs
 from drivers.base import Action, Credential
 from drivers.virtual.faults import Trouble
 from tests.support.lockhost import hosting

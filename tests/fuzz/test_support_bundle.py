@@ -15,11 +15,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.api_keys import ApiKeys
-from bridge.credentials import Credentials
 from bridge.doctor import bundle as bundles
 from bridge.doctor.bundle import Bundle, Leak
 from bridge.doctor.scrub import HIDDEN, forms, leaks, names_a_secret, pattern, plain, scrub, secrets_in
+from bridge.keys.api_keys import ApiKeys
+from bridge.keys.credentials import Credentials
 from drivers.nuki import NukiCredential, NukiDriver
 from tests.support.daemon import BINARY, environment
 from tests.support.fuzzing import effort

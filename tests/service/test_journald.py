@@ -15,7 +15,7 @@ import os, sys
 about = os.fstat(sys.stderr.fileno())
 os.environ["JOURNAL_STREAM"] = f"{about.st_dev}:{about.st_ino}"
 import structlog
-from bridge import logs
+from bridge.service import logs
 logs.configure()
 log = structlog.get_logger("bridge.worker")
 log.info("attempt ended", lock_id="front_door", action_attempt_id="5f4e", reason="two\\nlines", pin=424242)

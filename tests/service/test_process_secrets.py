@@ -11,7 +11,7 @@ import pytest
 import typer.main
 
 from bridge.cli.app import app
-from bridge.signing_keys import SigningKeys
+from bridge.keys.signing_keys import SigningKeys
 from tests.support import signed
 from tests.support.daemon import Daemon, command_line, configuration
 from tests.support.eventually import eventually

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import httpx
 
-from bridge.api_keys import ApiKeys
+from bridge.keys.api_keys import ApiKeys
 from tests.support.daemon import Daemon, configuration
 from tests.support.mosquitto import free_port
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from bridge.ble.airsocket import AirServer
-from bridge.credentials import Credentials
+from bridge.keys.credentials import Credentials
 from tests.cli.conftest import daemon
 from tests.support.daemon import command_line
 

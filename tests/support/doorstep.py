@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bridge.credentials import Credentials
+from bridge.keys.credentials import Credentials
 from drivers.base import LockState
 from drivers.nuki import NukiDriver
 from drivers.virtual.peripheral import VirtualSettings

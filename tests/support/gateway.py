@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from paho.mqtt.client import topic_matches_sub
 
-from bridge.credentials import Credentials
+from bridge.keys.credentials import Credentials
 from drivers.base import LockState
 from drivers.nuki import NukiDriver
 from drivers.virtual.peripheral import VirtualSettings

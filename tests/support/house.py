@@ -23,7 +23,7 @@ from bridge.errors import BridgeError
 from bridge.journal import Journal, inline, open_journal
 from bridge.lifecycle import Bridge
 from bridge.policy import Message
-from bridge.progress import Progress
+from bridge.service.progress import Progress
 from drivers.base import Action, Method
 from drivers.virtual.operation import Completion
 from tests.support.clock import RunningClock

@@ -10,7 +10,7 @@ import anyio
 
 from bridge.ble.airsocket import AirServer
 from bridge.config.fields import virtual_address
-from bridge.credentials import Credentials
+from bridge.keys.credentials import Credentials
 from drivers.nuki import NukiDriver
 from drivers.virtual.peripheral import VirtualSettings
 

@@ -18,7 +18,7 @@ from bridge.errors import BridgeError
 from bridge.journal import inline, open_journal, rows, store
 from bridge.lifecycle import Bridge
 from bridge.policy import Message
-from bridge.progress import Progress
+from bridge.service.progress import Progress
 from drivers.base import Method
 from tests.support.clock import NOON
 from tests.support.fake_connection import FakeConnection, Sent

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 if TYPE_CHECKING:
-    from bridge.signing_keys import Made
+    from bridge.keys.signing_keys import Made
 
 CUSTOM_ID = "req_98aa221"
 

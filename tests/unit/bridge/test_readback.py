@@ -8,8 +8,8 @@ import trio.testing
 
 from bridge.attempt import State, Step
 from bridge.bell import Bell
-from bridge.progress import Progress
 from bridge.readback import BUDGET, STILL, read_back
+from bridge.service.progress import Progress
 from bridge.sessions import Sessions
 from bridge.states import States
 from drivers.base import DoorState, DriverError, Fault, LinkLost, LockState, LogRecord, Method, Snapshot, Stage

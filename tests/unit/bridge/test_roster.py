@@ -10,7 +10,7 @@ from bridge.attempt import State
 from bridge.bell import Bell
 from bridge.config import ConfigError, load
 from bridge.config.fields import virtual_address
-from bridge.credentials import Credentials
+from bridge.keys.credentials import Credentials
 from bridge.roster import Roster
 from drivers.nuki import NukiDriver
 from drivers.virtual.peripheral import VirtualSettings

@@ -8,7 +8,7 @@ import trio.testing
 
 from bridge.bell import Bell
 from bridge.ble.radio import Absence, Presence, RadioDown, Unreachable
-from bridge.progress import Progress
+from bridge.service.progress import Progress
 from bridge.sessions import MOVING_POLL, OutOfTime, Sessions
 from bridge.states import States
 from drivers.base import DoorState, DriverError, Fault, LinkLost, LockState, Snapshot

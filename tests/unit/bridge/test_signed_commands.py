@@ -10,8 +10,8 @@ import trio
 import trio.testing
 
 from bridge.errors import Code, Refused
+from bridge.keys.signing_keys import SigningKeys
 from bridge.policy import SKEW, Message
-from bridge.signing_keys import SigningKeys
 from drivers.base import Method
 from tests.support import signed
 from tests.support.house import BACK, FRONT, House

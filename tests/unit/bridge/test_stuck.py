@@ -22,16 +22,16 @@ from bridge.http.faces.gateway import LONGEST_WAIT
 from bridge.http.guard import LocalGuard
 from bridge.http.operation import Operation
 from bridge.interlock import Interlock
-from bridge.logbook import Logbook
 from bridge.model import Ending
 from bridge.mqtt import session as mqtt
 from bridge.mqtt.broker import BrokerUnreachable, Settings
 from bridge.mqtt.session import CONNECT_TIME, Session
-from bridge.progress import Progress
 from bridge.readback import BUDGET
+from bridge.service.progress import Progress
 from bridge.sessions import DROP_TIME
-from bridge.watcher import LOOK_TIME
-from bridge.watcher import SLACK as LOOK_SLACK
+from bridge.watch.logbook import Logbook
+from bridge.watch.watcher import LOOK_TIME
+from bridge.watch.watcher import SLACK as LOOK_SLACK
 from bridge.worker import ACTUATION_TIME, SLACK
 from drivers.virtual.faults import Trouble
 from tests.support.clock import RunningClock

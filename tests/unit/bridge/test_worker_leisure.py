@@ -6,7 +6,7 @@ import anyio
 import pytest
 import trio.testing
 
-from bridge import watcher
+from bridge.watch import watcher
 from drivers.virtual.faults import Trouble
 from tests.support.house import FRONT, until
 

@@ -17,7 +17,7 @@ from bridge.ble.radio import Cause, RadioDown, Unreachable
 from bridge.ble.recovery import LIMIT, PATIENCE, SETTLE, WILL, Step
 from bridge.ble.vitals import Vitals
 from bridge.interlock import Interlock
-from bridge.progress import Progress
+from bridge.service.progress import Progress
 from tests.support.clock import RunningClock
 
 ONE, TWO = "B8:27:EB:00:00:01", "B8:27:EB:00:00:02"

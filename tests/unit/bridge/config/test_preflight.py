@@ -7,8 +7,8 @@ import pytest
 from pydantic import SecretStr
 
 from bridge.config import ConfigError, load, preflight
-from bridge.credentials import Credentials
-from bridge.signing_keys import FILE, SigningKeys
+from bridge.keys.credentials import Credentials
+from bridge.keys.signing_keys import FILE, SigningKeys
 from drivers.nuki import NukiCredential, NukiDriver
 
 LOCK = '[[locks]]\nid = "a"\ndriver = "nuki"\naddress = "54:D2:72:00:00:01"\n'

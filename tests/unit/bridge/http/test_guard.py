@@ -6,10 +6,10 @@ import pytest
 import trio.testing
 from starlette.requests import Request
 
-from bridge.api_keys import ApiKeys
 from bridge.http import guard
 from bridge.http.answers import Problem
 from bridge.http.guard import LocalGuard, NetworkGuard
+from bridge.keys.api_keys import ApiKeys
 from drivers.base import Method
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bridge.attempt import State
 from bridge.errors import Code, Refused
-from bridge.signing import Signature
+from bridge.keys.signing import Signature
 from bridge.wire import maker, text
 from drivers.base import Action, Method
 from tests.support.samples import make_attempt

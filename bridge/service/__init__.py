@@ -1,0 +1,1 @@
+"""Being a service: what systemd is told, what is stuck, and where the log goes."""

@@ -1,0 +1,1 @@
+"""Virtual locks operated by virtual people, for whoever tries out an application."""
