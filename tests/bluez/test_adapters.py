@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import anyio
 import pytest
 
 from bridge.ble.radio import Absence, Cause, RadioDown, Unreachable
+from drivers.base import LinkLost
+from drivers.virtual.peripheral import Property
 from tests.support.echo_twin import ADDRESS, NAME, EchoTwin
 from tests.support.eventually import eventually
 from tests.support.on_air import on_air
@@ -125,6 +129,20 @@ async def test_a_table_that_proved_stale_is_thrown_away_before_the_next_connecti
     await assert_it_works(radio)
     assert radio._dealings[ADDRESS].renewed_at is not None
     assert len(twin.written) == before + 1
+
+
+@pytest.mark.parametrize("hashed", [True, False])
+async def test_a_lock_whose_table_is_another_since_an_update_is_reached_by_the_second_try(radio, ether, hashed):
+    before, after = EchoTwin(OTHER), EchoTwin(OTHER)
+    inserted = {f"a92ee2{number}-5501-11e4-916c-0800200c9a66": frozenset({Property.WRITE}) for number in (10, 11)}
+    after.gatt = {service: inserted | found for service, found in before.gatt.items()}
+    async with on_air(ether, before, hashed=hashed):
+        await assert_it_works(radio, OTHER)
+        await eventually(lambda: before.central is None)
+    async with on_air(ether, after, hashed=hashed):
+        with suppress(LinkLost, TimeoutError):
+            await assert_it_works(radio, OTHER)
+        await assert_it_works(radio, OTHER)
 
 
 async def test_a_lock_that_a_phone_holds_is_told_apart_from_one_that_is_away(radio, ether, twin):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import anyio
 from bumble.att import ATT_Error, ATT_Handle_Value_Confirmation, Attribute, Bearer
 from bumble.core import AdvertisingData
-from bumble.device import AdvertisingType, Connection, Device
+from bumble.device import AdvertisingType, Connection, Device, DeviceConfiguration
 from bumble.gatt import Characteristic, CharacteristicValue, Service
 from bumble.gatt_server import Server
 from bumble.hci import Address, OwnAddressType
@@ -41,9 +41,12 @@ BASE_UUID = "-0000-1000-8000-00805f9b34fb"
 
 
 @asynccontextmanager
-async def on_air(ether: Ether, twin: Twin):
-    """Run the twin and carry its GATT traffic until the end of the context."""
-    peripheral = Peripheral(ether, twin)
+async def on_air(ether: Ether, twin: Twin, *, hashed: bool = True):
+    """Run the twin and carry its GATT traffic until the end of the context.
+
+    `hashed` is whether it tells by a hash (Bluetooth Core, vol 3 part G, 7.3) that its table changed, as few locks do.
+    """
+    peripheral = Peripheral(ether, twin, hashed=hashed)
     async with anyio.create_task_group() as tasks:
         await tasks.start(twin.run)
         await peripheral.start()
@@ -80,14 +83,18 @@ async def _beacon(ether: Ether, address: str, after: float) -> None:
 class Peripheral:
     """One virtual lock as a Bumble device with a controller of its own."""
 
-    def __init__(self, ether: Ether, twin: Twin) -> None:
+    def __init__(self, ether: Ether, twin: Twin, *, hashed: bool = True) -> None:
         self.twin = twin
         self.ether = ether
         self.held = False
         """Whether another central, a phone, holds the lock: it still advertises, and takes no connection."""
         address = Address(twin.address, Address.PUBLIC_DEVICE_ADDRESS)
         self.controller = LockController(twin.address, link=ether, public_address=address)
-        self.device = Device(address=address, host=Host(self.controller, AsyncPipeSink(self.controller)))
+        self.device = Device(
+            address=address,
+            config=DeviceConfiguration(gatt_service_enabled=hashed),
+            host=Host(self.controller, AsyncPipeSink(self.controller)),
+        )
         self.central: AirCentral | None = None
         self._on_air: tuple[Advertisement, AdvertisingType] | None = None
         self._said, self._saying = anyio.create_memory_object_stream(math.inf)
