@@ -51,14 +51,17 @@ class TestTheOrder:
 
             def progress():
                 replies = len(connection.on(REPLY))
-                return life.rows("SELECT state FROM attempt")[0][0], replies, len(connection.acked)
+                states = [state for (state,) in life.rows("SELECT state FROM attempt")]
+                return *states, replies, len(connection.acked)
 
             connection.deliver(ACTIONS, {"action": "unlock"})
             await until(lambda: "after_outcome" in [name for name, *_ in order])
-        assert order[:6] == [
+        assert order[:8] == [
+            ("before_accept", 0, (0, 0)),
             ("after_accept", 0, ("accepted", 0, 0)),
             ("before_puback", 0, ("accepted", 1, 0)),
             ("after_puback", 0, ("accepted", 1, 1)),
+            ("before_commit", 0, ("accepted", 1, 1)),
             ("after_commit", 0, ("committed", 1, 1)),
             ("before_outcome", 1, ("committed", 1, 1)),
             ("after_outcome", 1, ("confirmed", 1, 1)),
