@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any
 
 import anyio
 import pytest
@@ -19,28 +19,20 @@ from drivers.base import (
     AutoLocking,
     Capabilities,
     Confirmed,
-    Credential,
     DoorState,
     Driver,
     DriverError,
     Failed,
     Fault,
-    KeyImporting,
-    Link,
     LinkLost,
     LockState,
-    Options,
-    PairingError,
-    PairingRequest,
     Unknown,
     capabilities,
 )
-from drivers.contract.bench import ADDRESS, ANOTHER_ADDRESS, TAG, TARGETS, OpenBench, Reach, bench, in_process
+from drivers.contract.bench import ADDRESS, TAG, TARGETS, OpenBench, Reach, bench, in_process
+from drivers.contract.keys import PATIENCE, KeyContract
 from drivers.virtual.faults import TRAVEL_TROUBLES, Trouble
-from drivers.virtual.peripheral import Twin, VirtualSettings
 
-PATIENCE = 120.0
-"""Seconds in which an action comes to its outcome, however the lock behaves."""
 CUTS = 40
 """Points of an action at which it is called off."""
 TOLD = {
@@ -71,14 +63,8 @@ STRANGERS = (
 )
 
 
-class DriverContract:
+class DriverContract(KeyContract):
     """Subclass it, name the driver, and pytest does the rest."""
-
-    driver: ClassVar[Driver]
-    options: ClassVar[Options | None] = None
-    """What is configured of the lock; None for the driver's defaults."""
-    refused_as: ClassVar[frozenset[Fault]] = frozenset({Fault.NOT_AUTHORIZED})
-    """What a lock's refusal of a key may be told as: another, where a lock hangs up and its last word may be lost."""
 
     @pytest.fixture
     def anyio_backend(self) -> Any:  # noqa: ANN401 - as anyio's plugin takes it
@@ -109,11 +95,8 @@ class DriverContract:
     @property
     def can(self) -> Capabilities:
         """What the lock can do."""
-        _, key = self._twin()
+        _, key = self.twin()
         return capabilities(self.driver, self.options or self.driver.options(), key)
-
-    def _twin(self, address: str = ADDRESS) -> tuple[Twin, Credential]:
-        return self.driver.twin(address, "A door", VirtualSettings(), self.options)
 
     async def arrival(self) -> None:
         """Let all that the lock has said arrive; for a class whose link takes time over it."""
@@ -131,7 +114,7 @@ class DriverContract:
             assert all(value <= getattr(every, name) for name, value in asdict(each).items() if name != "actions")
 
     def test_it_knows_its_own_lock_on_the_air_and_no_other(self) -> None:
-        twin, _ = self._twin()
+        twin, _ = self.twin()
         advertisement = twin.advertisement()
         assert advertisement is not None
         sighting = self.driver.sight(advertisement)
@@ -140,7 +123,7 @@ class DriverContract:
         assert [self.driver.sight(each) for each in STRANGERS] == [None] * len(STRANGERS)
 
     def test_its_key_can_be_stored_and_is_not_shown(self) -> None:
-        _, key = self._twin()
+        _, key = self.twin()
         stored = key.stored()
         assert self.driver.credential.model_validate(stored) == key
         secrets = [value.get_secret_value() for _, value in key if isinstance(value, SecretStr)]
@@ -317,62 +300,6 @@ class DriverContract:
                 with pytest.raises(DriverError):
                     await bench.session.log(None, 8)
 
-    async def test_a_lock_that_is_not_ready_to_pair_gives_no_key(self, reach: Reach) -> None:
-        twin, _ = self._twin()
-        async with reach(twin) as link:
-            with anyio.fail_after(PATIENCE), pytest.raises((PairingError, LinkLost)):
-                await self.driver.pair(link, PairingRequest("Bridge", 1))
-        assert not twin.lock.movements
-
-    def test_a_key_that_is_brought_has_its_form_or_is_refused_without_being_shown(self) -> None:
-        driver = self.driver
-        if not isinstance(driver, KeyImporting):
-            return
-        assert driver.key_guide
-        names = [part.name for part in driver.key_parts]
-        assert names
-        assert len(set(names)) == len(names)
-        assert all(part.prompt for part in driver.key_parts)
-        assert any(part.secret for part in driver.key_parts)
-        for parts in ({}, dict.fromkeys(names, ""), dict.fromkeys(names, _NO_KEY)):
-            with pytest.raises(PairingError) as refused:
-                driver.key_from(parts)
-            assert _NO_KEY not in str(refused.value)
-
-    @pytest.mark.parametrize("asked", ["to read", "to act"])
-    async def test_a_wrong_key_is_refused_and_not_shown_and_moves_nothing(self, reach: Reach, asked: str) -> None:
-        twin, _ = self._twin()
-        _, stranger = self._twin(ANOTHER_ADDRESS)
-        async with reach(twin) as link:
-            with anyio.fail_after(PATIENCE):
-                refusal = await self._refusal(link, stranger, asked)
-        assert refusal.fault in self.refused_as
-        assert not twin.lock.movements
-        secrets = [value.get_secret_value() for _, value in stranger if isinstance(value, SecretStr)]
-        error: BaseException | None = refusal
-        while error is not None:
-            assert not [secret for secret in secrets if secret in repr(error) or secret in str(error)]
-            error = error.__cause__ or error.__context__
-
-    async def _refusal(self, link: Link, key: Credential, asked: str) -> DriverError:
-        """Return the error that a lock's refusal of a key is told by."""
-        try:
-            session = await self.driver.open(link, key, self.options or self.driver.options())
-        except DriverError as error:
-            return error
-        try:
-            if asked == "to read":
-                await session.read()
-            else:
-                outcome = await (await session.prepare(Action.UNLOCK, TAG)).run(lambda _: None)
-                assert isinstance(outcome, Failed)
-                return DriverError(outcome.fault, outcome.message)
-        except DriverError as error:
-            return error
-        finally:
-            await session.aclose()
-        raise AssertionError("The lock took another lock's key.")
-
     async def test_without_a_link_it_says_so_and_moves_nothing(self, at: OpenBench) -> None:
         async with at() as bench:
             actuation = await bench.session.prepare(Action.UNLOCK, TAG)
@@ -402,7 +329,6 @@ class DriverContract:
             assert (record.action, record.succeeded, record.ours) == (Action.LOCK, True, True)
 
 
-_NO_KEY = "no key of any vendor's"
 _ON_THE_WAY = {
     Action.LOCK: (LockState.LOCKING, LockState.UNLOCKED),
     Action.UNLOCK: (LockState.UNLOCKING, LockState.LOCKED),
