@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Literal, Self, TypeVar
 from urllib.parse import urlsplit
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from pydantic import (
     BaseModel,
@@ -51,11 +50,6 @@ class BridgeConfig(Table, frozen=True):
     state_dir: fields.File = Path("/var/lib/lock-bridge")
     timezone: fields.Timezone = Field(default_factory=fields.system_timezone)
     trust_clock: Literal["auto", "always"] = "auto"
-
-    @property
-    def zone(self) -> ZoneInfo:
-        """The time zone that the locks' own clocks are in."""
-        return ZoneInfo(self.timezone)
 
 
 class MqttConfig(Table, frozen=True):
